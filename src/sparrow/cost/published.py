@@ -1,0 +1,145 @@
+"""Recompute the published cost of DeepSeek-V3 and R1 from their own figures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from sparrow.cost import bill
+from sparrow.language import _
+
+__all__ = ["PRESS_OTHER_USD", "R1_ADDED_HOURS", "V3", "Figure", "Run", "recompute"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A training run as its authors report it."""
+
+    active_parameters: float
+    total_parameters: float
+    tokens: float
+    stage_hours: Mapping[str, float]  # hours of one card, by stage
+    cards: int
+    price_per_hour_usd: float  # assumed by the authors
+    source: str
+
+    @property
+    def machine_hours(self) -> float:
+        """The hours of all stages."""
+        return sum(self.stage_hours.values())
+
+    @property
+    def money_usd(self) -> float:
+        """The bill at the assumed rent."""
+        return self.machine_hours * self.price_per_hour_usd
+
+
+V3 = Run(
+    active_parameters=37e9,
+    total_parameters=671e9,
+    tokens=14.8e12,
+    stage_hours=MappingProxyType(
+        {"pretraining": 2_664e3, "context extension": 119e3, "post-training": 5e3}
+    ),
+    cards=2048,
+    price_per_hour_usd=2.0,
+    source="arXiv:2412.19437, section 1, table 1",
+)
+# Reinforcement learning for R1-Zero, data generation, and training of R1.
+R1_ADDED_HOURS = 147e3
+R1_SOURCE = "arXiv:2501.12948, revised version, appendix on training cost"
+# A figure from the press. Nobody outside has audited it.
+PRESS_OTHER_USD = 100e6
+HOURS_PER_TRILLION_TOKENS = 180e3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One published figure beside our own computation of it."""
+
+    name: str
+    formula: str
+    unit: str
+    computed: float
+    published: float | None  # None: derived here, printed nowhere
+    source: str
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether both agree to the precision of the published one (1 %)."""
+        if self.published is None:
+            return None
+        return abs(self.computed - self.published) <= 0.01 * abs(self.published)
+
+
+def recompute() -> list[Figure]:
+    """Compute each published figure again; what is only derived here says so."""
+    pretraining_hours = V3.stage_hours["pretraining"]
+    # The speed does not matter for the FLOPs: one FLOP a second will do.
+    flops = bill.training_effort(V3.active_parameters, V3.tokens, 1.0).flops
+    rate = bill.achieved_flops_per_s(flops, pretraining_hours)
+    return [
+        Figure(
+            name=_("Pretraining of V3"),
+            formula="14.8 × 180K",
+            unit=_("thousand H800-hours"),
+            computed=V3.tokens / 1e12 * HOURS_PER_TRILLION_TOKENS / 1e3,
+            published=2664,
+            source=V3.source,
+        ),
+        Figure(
+            name=_("All stages of V3"),
+            formula="2664K + 119K + 5K",
+            unit=_("thousand H800-hours"),
+            computed=V3.machine_hours / 1e3,
+            published=2788,
+            source=V3.source,
+        ),
+        Figure(
+            name=_("Price of V3"),
+            formula="2788K × $2",
+            unit=_("million dollars"),
+            computed=V3.money_usd / 1e6,
+            published=5.576,
+            source=V3.source,
+        ),
+        Figure(
+            name=_("What R1 added"),
+            formula="147K / 2788K",
+            unit="%",
+            computed=100 * bill.share_frac(R1_ADDED_HOURS, V3.machine_hours),
+            published=None,
+            source=R1_SOURCE,
+        ),
+        Figure(
+            name=_("Work of V3's pretraining"),
+            formula="6 × 37B × 14.8T",
+            unit=_("10²⁴ FLOPs"),
+            computed=flops / 1e24,
+            published=None,
+            source=_("derived here"),
+        ),
+        Figure(
+            name=_("Speed of one card"),
+            formula="FLOPs / 2664K / 3600",
+            unit="TFLOP/s",
+            computed=rate / 1e12,
+            published=None,
+            source=_("derived here"),
+        ),
+        Figure(
+            name=_("Pretraining on 2048 cards"),
+            formula="2664K / 2048 / 24",
+            unit=_("days"),
+            computed=bill.calendar_days(pretraining_hours, V3.cards),
+            published=None,
+            source=_("derived here"),
+        ),
+        Figure(
+            name=_('The "1/18" of the press'),
+            formula="$100M / $5.576M",
+            unit=_("times"),
+            computed=bill.times_cheaper(PRESS_OTHER_USD, V3.money_usd),
+            published=18,
+            source=_("press figure, not audited"),
+        ),
+    ]

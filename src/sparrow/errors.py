@@ -1,0 +1,45 @@
+"""Every error that Sparrow raises on purpose: one tree, one sentence each.
+
+The sentence says what was got, what was wanted and what to do. Commands print it
+without a traceback and end with `exit_status`.
+"""
+
+
+class SparrowError(Exception):
+    """The root: catch this to catch everything that Sparrow raises on purpose."""
+
+    exit_status = 1
+
+
+class UsageError(SparrowError):
+    """The caller asked for something that cannot be."""
+
+    exit_status = 2
+
+
+class ConfigError(UsageError):
+    """A configuration that no model can have, or a preset that does not exist."""
+
+
+class PromptError(UsageError):
+    """A prompt that the model cannot read: empty, too long, or unknown tokens."""
+
+
+class CheckpointError(SparrowError):
+    """A checkpoint that is missing, truncated, foreign or of another shape."""
+
+
+class AssetError(SparrowError):
+    """Weights that could not be fetched, or whose hash is not the expected one."""
+
+
+class StorageError(SparrowError):
+    """A folder that cannot be written, or a disk that is full."""
+
+
+class EntryError(UsageError):
+    """An entry of the cost ledger that makes no sense."""
+
+
+class LedgerError(SparrowError):
+    """A cost ledger that cannot be read."""
