@@ -1,0 +1,5 @@
+"""The model: attention over latents, experts, one token further, and its checkpoints."""
+
+from sparrow.model.transformer import Sparrow
+
+__all__ = ["Sparrow"]

@@ -1,0 +1,202 @@
+"""The machine we run on: device, precision, tier, folders, and writes that last.
+
+This is the only module that reads the environment:
+
+    SPARROW_CACHE      where fetched weights are kept (default: the user's cache)
+    SPARROW_DEVICE     cpu, cuda or mps (default: the best that is there)
+    SPARROW_LANGUAGE   the language of every sentence (default: en)
+    SPARROW_HOME       the learner's own folder (default: ~/sparrow)
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
+
+import psutil
+import torch
+
+from sparrow import language
+from sparrow.errors import ConfigError, StorageError
+from sparrow.language import _
+
+__all__ = [
+    "Machine",
+    "atomic_write",
+    "cache_folder",
+    "compute_dtype",
+    "device",
+    "generator",
+    "home_folder",
+    "machine",
+    "use_language",
+    "writable_folder",
+]
+
+GIB = 1024**3
+
+
+def device() -> torch.device:
+    """The device to compute on: CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        ConfigError: `SPARROW_DEVICE` names a device that this machine has not.
+    """
+    there = ["cpu"]
+    if torch.backends.mps.is_available():
+        there.insert(0, "mps")
+    if torch.cuda.is_available():
+        there.insert(0, "cuda")
+    wanted = os.environ.get("SPARROW_DEVICE", "")
+    if wanted and wanted not in there:
+        raise ConfigError(
+            _(
+                "SPARROW_DEVICE is {wanted}, but this machine has {there}: "
+                "unset it or choose one of these.",
+                wanted=wanted,
+                there=", ".join(there),
+            )
+        )
+    return torch.device(wanted or there[0])
+
+
+def compute_dtype(where: torch.device) -> torch.dtype:
+    """The precision to compute in: fp32 on CPU, bf16 on cards that have it, else fp16.
+
+    A T4 or V100 has no bf16 arithmetic of its own, so it gets fp16.
+    """
+    if where.type != "cuda":
+        return torch.float32
+    major, _minor = torch.cuda.get_device_capability(where)
+    return torch.bfloat16 if major >= 8 else torch.float16
+
+
+def generator(seed: int, where: torch.device | str = "cpu") -> torch.Generator:
+    """A random generator of its own, seeded: randomness is always an argument."""
+    return torch.Generator(device=where).manual_seed(seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What this machine offers; sizes in GiB."""
+
+    device: str
+    device_name: str
+    dtype: str
+    tier: str  # "cpu" or "gpu"
+    cores: int
+    memory_gib: float
+    device_memory_gib: float
+    python: str
+    torch: str
+
+
+def machine() -> Machine:
+    """Describe this machine."""
+    where = device()
+    is_cuda = where.type == "cuda"
+    properties = torch.cuda.get_device_properties(where) if is_cuda else None
+    memory_gib = psutil.virtual_memory().total / GIB
+    return Machine(
+        device=where.type,
+        device_name=properties.name if properties else where.type.upper(),
+        dtype=str(compute_dtype(where)).removeprefix("torch."),
+        tier="gpu" if is_cuda else "cpu",
+        cores=len(os.sched_getaffinity(0))
+        if sys.platform == "linux"
+        else os.cpu_count() or 1,
+        memory_gib=memory_gib,
+        device_memory_gib=properties.total_memory / GIB if properties else memory_gib,
+        python=".".join(map(str, sys.version_info[:3])),
+        torch=torch.__version__,
+    )
+
+
+def use_language() -> None:
+    """Speak the language that the environment asks for."""
+    language.use(os.environ.get("SPARROW_LANGUAGE", "en"))
+
+
+def cache_folder() -> Path:
+    """Where fetched weights are kept: shared by all labs of one user."""
+    if configured := os.environ.get("SPARROW_CACHE"):
+        return Path(configured).expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library/Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return base / "sparrow"
+
+
+def home_folder() -> Path:
+    """The learner's own folder: submissions, `my_sparrow.py`, trained models."""
+    return Path(os.environ.get("SPARROW_HOME", Path.home() / "sparrow")).expanduser()
+
+
+def writable_folder(folder: Path) -> Path:
+    """Make `folder` and prove that it can be written.
+
+    Raises:
+        StorageError: it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StorageError(
+            _(
+                "The folder {folder} cannot be written ({reason}): choose another "
+                "folder or mend its permissions.",
+                folder=folder,
+                reason=error.strerror or error,
+            )
+        ) from error
+    return folder
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Write a file that is either whole or not there: temporary, fsync, rename.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written. The old file,
+            if there was one, is untouched.
+    """
+    writable_folder(path.parent)
+    temporary = NamedTemporaryFile(dir=path.parent, prefix=".", delete=False)
+    try:
+        with temporary as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary.name, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StorageError(
+            _(
+                "{path} could not be written ({reason}): free some space or choose "
+                "another folder; nothing was changed.",
+                path=path,
+                reason=error.strerror or error,
+            )
+        ) from error
+    finally:
+        Path(temporary.name).unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself survive a power cut (Windows has no such call)."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
