@@ -46,7 +46,7 @@ V3 = Run(
 )
 # Reinforcement learning for R1-Zero, data generation, and training of R1.
 R1_ADDED_HOURS = 147e3
-R1_SOURCE = "arXiv:2501.12948, revised version, appendix on training cost"
+R1_SOURCE = "arXiv:2501.12948, appendix on training cost"
 # A figure from the press. Nobody outside has audited it.
 PRESS_OTHER_USD = 100e6
 HOURS_PER_TRILLION_TOKENS = 180e3
@@ -101,6 +101,14 @@ def recompute() -> list[Figure]:
             computed=V3.money_usd / 1e6,
             published=5.576,
             source=V3.source,
+        ),
+        Figure(
+            name=_("Price of the step from V3 to R1"),
+            formula="147K × $2",
+            unit=_("million dollars"),
+            computed=R1_ADDED_HOURS * V3.price_per_hour_usd / 1e6,
+            published=0.294,
+            source=R1_SOURCE,
         ),
         Figure(
             name=_("What R1 added"),

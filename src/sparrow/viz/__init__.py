@@ -1,0 +1,1 @@
+"""Show one idea a picture; the title is the conclusion, computed from the data."""

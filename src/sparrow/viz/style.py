@@ -1,0 +1,193 @@
+"""One look for every picture: colours all can tell apart, and words for who cannot see.
+
+A plot function takes data and returns Axes. `conclude` gives them a title and a text
+alternative; `show` turns them into a picture that a notebook and the book display.
+"""
+
+import base64
+import html
+import io
+import math
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sparrow.language import _
+
+__all__ = [
+    "COLOURS",
+    "Picture",
+    "axes",
+    "conclude",
+    "dot",
+    "energy",
+    "label_right",
+    "mass",
+    "number",
+    "rows_on_tens",
+    "show",
+]
+
+# Okabe and Ito's palette: eight colours that colour-blind readers tell apart.
+COLOURS = {
+    "blue": "#0072B2",
+    "orange": "#D55E00",
+    "green": "#009E73",
+    "yellow": "#E69F00",
+    "sky": "#56B4E9",
+    "pink": "#CC79A7",
+    "ink": "#1A1A1A",
+    "quiet": "#767676",
+}
+RC: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": COLOURS["quiet"],
+    "axes.grid": False,
+    "axes.labelcolor": COLOURS["ink"],
+    "axes.labelsize": 10.5,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": "white",
+    "font.size": 10.5,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "sparrow",  # without it ids are random, and no two runs agree
+    "xtick.color": COLOURS["quiet"],
+    "ytick.color": COLOURS["quiet"],
+}
+TITLE_COLUMNS = 68
+POINTS_PER_PIXEL = 0.75
+
+
+def axes(width_in: float = 7.0, height_in: float = 3.2) -> Axes:
+    """An empty picture of its own; nothing global is touched."""
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(width_in, height_in), layout="constrained")
+        return figure.subplots()
+
+
+def conclude(ax: Axes, title: str, alt: str) -> Axes:
+    """Give the conclusion as the title, and the same in words for a screen reader."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None, "Axes from axes() always have a figure"
+    figure.suptitle(
+        textwrap.fill(title, TITLE_COLUMNS),
+        x=0.012,
+        ha="left",
+        fontsize=12,
+        fontweight="bold",
+        color=COLOURS["ink"],
+        parse_math=False,  # a dollar is a dollar
+    )
+    ax.set_label(alt)
+    return ax
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure: SVG with its text alternative, and a PNG for other readers."""
+
+    svg: bytes
+    alt: str
+    width_px: int
+
+    def html(self) -> str:
+        """An `<img>` that carries its own data and needs no other file."""
+        data = base64.b64encode(self.svg).decode("ascii")
+        return (
+            f'<img alt="{html.escape(self.alt, quote=True)}" width="{self.width_px}" '
+            f'style="max-width: 100%; height: auto; background: white" '
+            f'src="data:image/svg+xml;base64,{data}">'
+        )
+
+    def _repr_mimebundle_(self, **_options: object) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": self.alt}
+
+
+def show(ax: Axes) -> Picture:
+    """Draw the figure that `ax` belongs to."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None, "Axes from axes() always have a figure"
+    file = io.BytesIO()
+    with mpl.rc_context(RC):
+        # A date in the file would make two equal pictures differ.
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    width_px = round(figure.get_size_inches()[0] * 72 / POINTS_PER_PIXEL)
+    return Picture(svg=file.getvalue(), alt=str(ax.get_label()), width_px=width_px)
+
+
+def dot(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
+    """A dot with its value above it."""
+    ax.plot(x, y, "o", color=colour, markersize=9)
+    ax.annotate(
+        text,
+        (x, y),
+        xytext=(0, 9),
+        textcoords="offset points",
+        ha="center",
+        color=colour,
+    )
+
+
+def rows_on_tens(ax: Axes, names: list[str], values: list[float]) -> None:
+    """One named row for each value, on a logarithmic axis with room for labels."""
+    ax.set_xscale("log")
+    ax.set_xlim(min(values) / 20, max(values) * 20)
+    ax.set_ylim(-0.5, len(names) - 0.3)
+    ax.set_yticks(range(len(names)), names)
+    ax.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
+
+
+def label_right(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
+    """A label to the right of the last point: no legend to look up."""
+    ax.annotate(
+        text,
+        (x, y),
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        color=colour,
+        annotation_clip=False,
+    )
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number as people say it: 1.04 million, 54.2, 0.0031."""
+    size = abs(value)
+    if size >= 1e12:
+        return f"{value:.{digits - 1}e}"
+    if size >= 1e9:
+        return _("{n} billion", n=_short(value / 1e9, digits))
+    if size >= 1e6:
+        return _("{n} million", n=_short(value / 1e6, digits))
+    return _short(value, digits)
+
+
+def energy(kwh: float) -> str:
+    """Energy in the unit that needs the fewest zeros."""
+    units = {"GWh": 1e6, "MWh": 1e3, "kWh": 1.0, "Wh": 1e-3, "mWh": 1e-6}
+    return _in_units(kwh, units)
+
+
+def mass(kg: float) -> str:
+    """Mass in the unit that needs the fewest zeros."""
+    return _in_units(kg, {"t": 1e3, "kg": 1.0, "g": 1e-3, "mg": 1e-6})
+
+
+def _in_units(value: float, units: dict[str, float]) -> str:
+    unit = next((each for each in units if value >= units[each]), list(units)[-1])
+    return f"{_short(value / units[unit], 3)} {unit}"
+
+
+def _short(value: float, digits: int) -> str:
+    """`digits` figures that count, thousands apart."""
+    rounded = float(f"{value:.{digits}g}")
+    if abs(rounded) >= 10 ** (digits - 1):
+        return f"{rounded:,.0f}"
+    if abs(rounded) < 1e-4:
+        return f"{rounded:.{digits}g}"
+    places = digits - 1 - math.floor(math.log10(abs(rounded)))
+    return f"{rounded:.{places}f}".rstrip("0").rstrip(".")

@@ -1,0 +1,80 @@
+"""Knobs to turn: at most three, an answer in 200 ms, and a still picture for paper."""
+
+from collections.abc import Callable
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from sparrow.cost import published
+from sparrow.language import _
+from sparrow.viz import lab00
+from sparrow.viz.style import show
+
+__all__ = ["Knobs", "claim_knobs"]
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+class Knobs:
+    """Sliders under a picture; where nothing can move, the picture alone.
+
+    Args:
+        draw: makes the Axes from the sliders' values, by name.
+        sliders: ipywidgets sliders by the argument of `draw` that they set.
+    """
+
+    def __init__(self, draw: Callable[..., Axes], sliders: dict[str, Any]) -> None:
+        import ipywidgets
+
+        self.draw, self.sliders = draw, sliders
+        self.picture = ipywidgets.HTML()
+        self.box = ipywidgets.VBox([*sliders.values(), self.picture])
+        self._redraw(None)
+        for slider in sliders.values():
+            slider.observe(self._redraw, names="value")
+
+    def _redraw(self, _change: object) -> None:
+        values = {name: slider.value for name, slider in self.sliders.items()}
+        self.still = show(self.draw(**values))
+        self.picture.value = self.still.html()
+
+    def _repr_mimebundle_(self, **options: object) -> dict[str, Any]:
+        moving = self.box._repr_mimebundle_(**options)
+        bundle = moving[0] if isinstance(moving, tuple) else moving
+        return {WIDGET_VIEW: bundle[WIDGET_VIEW], **self.still._repr_mimebundle_()}
+
+
+def claim_knobs() -> Knobs:
+    """Turn the three assumptions behind "1/18 of the cost"."""
+    import ipywidgets
+
+    wide = {
+        "style": {"description_width": "15em"},
+        "layout": ipywidgets.Layout(width="34em"),
+    }
+
+    def slider(text: str, value: float, low: float, high: float, step: float) -> Any:
+        return ipywidgets.FloatSlider(
+            value=value, min=low, max=high, step=step, description=text, **wide
+        )
+
+    millions = slider(
+        _("Other bill (million dollars)"),
+        published.PRESS_OTHER_USD / 1e6,
+        50,
+        150,
+        10,
+    )
+    millions.readout_format = ".0f"
+
+    def draw(price: float, runs: float, other_musd: float) -> Axes:
+        return lab00.plot_claim(price, runs, other_musd * 1e6)
+
+    return Knobs(
+        draw,
+        {
+            "price": slider(_("Dollars an hour"), 2.0, 1.0, 4.0, 0.1),
+            "runs": slider(_("Times the reported hours"), 1.0, 1.0, 4.0, 0.25),
+            "other_musd": millions,
+        },
+    )
