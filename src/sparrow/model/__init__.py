@@ -1,4 +1,4 @@
-"""The model: attention over latents, experts, one token further, and its checkpoints."""
+"""The model: latent attention, experts, one token further, and its checkpoints."""
 
 from sparrow.model.transformer import Sparrow
 

@@ -1,4 +1,4 @@
-"""One layer: look at other tokens, then think about each; add both to what was there."""
+"""One layer: look at other tokens, then think about each one alone."""
 
 from torch import Tensor, nn
 
@@ -14,7 +14,7 @@ __all__ = ["Block"]
 
 
 class Block(nn.Module):
-    """A transformer layer with norms before each part. Shapes: [B, T, D] -> [B, T, D]."""
+    """A transformer layer, a norm before each part. Shapes: [B, T, D] -> [B, T, D]."""
 
     def __init__(self, config: Config, layer: int) -> None:
         super().__init__()
@@ -45,4 +45,4 @@ class Block(nn.Module):
         hidden = hidden + self.self_attn(
             self.input_layernorm(hidden), rotation, mask, cache, self.layer, absorb
         )
-        return hidden + self.mlp(self.post_attention_layernorm(hidden))  # type: ignore[no-any-return]
+        return hidden + self.mlp(self.post_attention_layernorm(hidden))

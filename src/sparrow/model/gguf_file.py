@@ -52,7 +52,9 @@ def read(path: Path) -> tuple[Config, dict[str, Tensor]]:
         tensors = {}
         for each in reader.tensors:
             values = gguf.dequantize(each.data, each.tensor_type)
-            tensor = torch.from_numpy(np.array(values, dtype=np.float32))
+            # float32 tensors are views of the file, which is mapped for reading only
+            values = values if values.flags.writeable else np.array(values)
+            tensor = torch.from_numpy(values)
             tensors[_rename(each.name)] = _reorder(each.name, tensor, config)
     except (OSError, ValueError, KeyError, IndexError, ConfigError) as error:
         raise CheckpointError(
@@ -76,7 +78,7 @@ def _configure(told: dict[str, object], *, has_head: bool) -> Config:
         raise ValueError(told["general.architecture"])
 
     def number(name: str) -> int:
-        return int(told[f"llama.{name}"])  # type: ignore[call-overload, no-any-return]
+        return int(told[f"llama.{name}"])
 
     heads = number("attention.head_count")
     return Config(
@@ -100,7 +102,7 @@ def _configure(told: dict[str, object], *, has_head: bool) -> Config:
 
 
 def _optional(told: dict[str, object], name: str) -> int | None:
-    return int(told[name]) if name in told else None  # type: ignore[call-overload, no-any-return]
+    return int(told[name]) if name in told else None
 
 
 def _rename(name: str) -> str:

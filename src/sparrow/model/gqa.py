@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sparrow.config import Config
 from sparrow.model import rope
 from sparrow.model.cache import Cache
+from sparrow.model.linear import Linear
 from sparrow.model.rope import Rotation
 
 __all__ = ["GroupedQueryAttention"]
@@ -26,14 +27,10 @@ class GroupedQueryAttention(nn.Module):
         self.config = config
         width, head_dim = config.hidden_size, config.head_dim
         kv_width = config.num_key_value_heads * head_dim
-        self.q_proj = nn.Linear(
-            width, config.num_attention_heads * head_dim, bias=False
-        )
-        self.k_proj = nn.Linear(width, kv_width, bias=False)
-        self.v_proj = nn.Linear(width, kv_width, bias=False)
-        self.o_proj = nn.Linear(
-            config.num_attention_heads * head_dim, width, bias=False
-        )
+        self.q_proj = Linear(width, config.num_attention_heads * head_dim)
+        self.k_proj = Linear(width, kv_width)
+        self.v_proj = Linear(width, kv_width)
+        self.o_proj = Linear(config.num_attention_heads * head_dim, width)
         self.scale = rope.attention_scale(config, head_dim)
 
     def forward(
@@ -69,4 +66,4 @@ class GroupedQueryAttention(nn.Module):
             scale=self.scale,
             enable_gqa=True,
         )
-        return self.o_proj(context.transpose(1, 2).flatten(-2))  # type: ignore[no-any-return]
+        return self.o_proj(context.transpose(1, 2).flatten(-2))

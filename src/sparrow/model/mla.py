@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from sparrow.config import Config
 from sparrow.model import norm, rope
 from sparrow.model.cache import Cache
+from sparrow.model.linear import Linear
 from sparrow.model.rope import Rotation
 
 __all__ = [
@@ -171,22 +172,20 @@ class LatentAttention(nn.Module):
         heads, width = config.num_attention_heads, config.hidden_size
         head_dim = config.qk_nope_head_dim + config.qk_rope_head_dim
         if config.q_lora_rank is None:
-            self.q_proj = nn.Linear(width, heads * head_dim, bias=False)
+            self.q_proj = Linear(width, heads * head_dim)
         else:
             rank = config.q_lora_rank
-            self.q_a_proj = nn.Linear(width, rank, bias=False)
+            self.q_a_proj = Linear(width, rank)
             self.q_a_layernorm = norm.RMSNorm(rank, LATENT_EPS)
-            self.q_b_proj = nn.Linear(rank, heads * head_dim, bias=False)
-        self.kv_a_proj_with_mqa = nn.Linear(
-            width, config.kv_lora_rank + config.qk_rope_head_dim, bias=False
+            self.q_b_proj = Linear(rank, heads * head_dim)
+        self.kv_a_proj_with_mqa = Linear(
+            width, config.kv_lora_rank + config.qk_rope_head_dim
         )
         self.kv_a_layernorm = norm.RMSNorm(config.kv_lora_rank, LATENT_EPS)
-        self.kv_b_proj = nn.Linear(
-            config.kv_lora_rank,
-            heads * (config.qk_nope_head_dim + config.v_head_dim),
-            bias=False,
+        self.kv_b_proj = Linear(
+            config.kv_lora_rank, heads * (config.qk_nope_head_dim + config.v_head_dim)
         )
-        self.o_proj = nn.Linear(heads * config.v_head_dim, width, bias=False)
+        self.o_proj = Linear(heads * config.v_head_dim, width)
         self.scale = rope.attention_scale(config, head_dim)
 
     def queries(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -197,13 +196,13 @@ class LatentAttention(nn.Module):
             joint = self.q_b_proj(self.q_a_layernorm(self.q_a_proj(hidden)))
         config = self.config
         joint = joint.unflatten(-1, (config.num_attention_heads, -1))
-        return joint.split([config.qk_nope_head_dim, config.qk_rope_head_dim], -1)  # type: ignore[no-any-return]
+        return joint.split([config.qk_nope_head_dim, config.qk_rope_head_dim], -1)
 
     def up_projections(self) -> tuple[Tensor, Tensor]:
         """`kv_b_proj` as two matrices a head: keys [H, N, C] and values [H, V, C]."""
         config = self.config
         joint = self.kv_b_proj.weight.unflatten(0, (config.num_attention_heads, -1))
-        return joint.split([config.qk_nope_head_dim, config.v_head_dim], 1)  # type: ignore[return-value]
+        return joint.split([config.qk_nope_head_dim, config.v_head_dim], 1)
 
     def forward(
         self,
@@ -242,7 +241,7 @@ class LatentAttention(nn.Module):
             absorb = cache is not None and hidden.shape[1] == 1
         attend = self._absorbed if absorb else self._expanded
         context = attend(q_nope, q_rope, latent, k_rope, mask)
-        return self.o_proj(context.flatten(-2))  # type: ignore[no-any-return]
+        return self.o_proj(context.flatten(-2))
 
     def _expanded(
         self,

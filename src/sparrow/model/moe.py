@@ -1,4 +1,4 @@
-"""Give each token to a few experts, and keep the experts equally busy without a penalty.
+"""Give each token to a few experts; keep all of them equally busy, without a penalty.
 
 DeepSeekMoE with auxiliary-loss-free balancing (arXiv:2412.19437, section 2.1.2, and
 arXiv:2408.15664): a bias on each expert moves who is *chosen*, never how much the
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparrow.config import Config
+from sparrow.model.linear import Linear
 
 __all__ = [
     "DenseFeedForward",
@@ -201,13 +202,13 @@ class DenseFeedForward(nn.Module):
 
     def __init__(self, hidden_size: int, intermediate_size: int) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
-        self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
-        self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=False)
+        self.gate_proj = Linear(hidden_size, intermediate_size)
+        self.up_proj = Linear(hidden_size, intermediate_size)
+        self.down_proj = Linear(intermediate_size, hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """down(silu(gate x) · up x)."""
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))  # type: ignore[no-any-return]
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
 class Gate(nn.Module):

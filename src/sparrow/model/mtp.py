@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sparrow.config import Config
 from sparrow.model import norm
 from sparrow.model.block import Block
+from sparrow.model.linear import Linear
 from sparrow.model.rope import Rotation
 
 __all__ = ["MultiTokenPrediction"]
@@ -39,7 +40,7 @@ class MultiTokenPrediction(nn.Module):
         width, eps = config.hidden_size, config.rms_norm_eps
         self.enorm = norm.RMSNorm(width, eps)
         self.hnorm = norm.RMSNorm(width, eps)
-        self.eh_proj = nn.Linear(2 * width, width, bias=False)
+        self.eh_proj = Linear(2 * width, width)
         self.block = Block(config, config.num_hidden_layers + depth)
         self.shared_head = SharedHead(config)
 
@@ -53,4 +54,4 @@ class MultiTokenPrediction(nn.Module):
         """Join the two, run the block, normalise."""
         joint = torch.cat((self.enorm(embedded), self.hnorm(hidden)), dim=-1)
         deeper = self.block(self.eh_proj(joint), rotation, mask)
-        return self.shared_head.norm(deeper)  # type: ignore[no-any-return]
+        return self.shared_head.norm(deeper)

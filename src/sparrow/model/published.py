@@ -63,10 +63,10 @@ def describe(config: Config) -> dict[str, object]:
     Raises:
         CheckpointError: transformers has no model class for this pair of parts.
     """
+    names: tuple[str, ...]
     if config.attention == "mla":
-        kind, names = DEEPSEEK, COMMON + LATENT
-        if config.feed_forward == "moe":
-            names += EXPERTS
+        experts = EXPERTS if config.feed_forward == "moe" else ()
+        kind, names = DEEPSEEK, COMMON + LATENT + experts
     elif config.feed_forward == "dense" and not config.num_nextn_predict_layers:
         kind, names = LLAMA, COMMON + GROUPED
     else:
@@ -128,7 +128,10 @@ def understand(told: Mapping[str, Any]) -> Config:
             )
     names = COMMON + (LATENT + EXPERTS if kind == DEEPSEEK else GROUPED)
     values = {name: told[name] for name in names if told.get(name) is not None}
-    rope_told = {**(told.get("rope_scaling") or {}), **(told.get("rope_parameters") or {})}
+    rope_told = {
+        **(told.get("rope_scaling") or {}),
+        **(told.get("rope_parameters") or {}),
+    }
     values["rope_theta"] = rope_told.pop("rope_theta", values.get("rope_theta", 1e4))
     values["yarn"] = _understand_yarn(rope_told, values)
     if kind == LLAMA:
@@ -149,7 +152,9 @@ def understand(told: Mapping[str, Any]) -> Config:
 def _default_head_dim(values: dict[str, Any]) -> None:
     """Older Llama files leave head_dim out."""
     if "head_dim" not in values and values.get("num_attention_heads"):
-        values["head_dim"] = values.get("hidden_size", 0) // values["num_attention_heads"]
+        values["head_dim"] = (
+            values.get("hidden_size", 0) // values["num_attention_heads"]
+        )
 
 
 def _understand_yarn(told: dict[str, Any], values: Mapping[str, Any]) -> Yarn | None:

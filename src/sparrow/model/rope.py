@@ -38,7 +38,9 @@ def frequencies(config: Config) -> Tensor:
 
     Source: Su et al., arXiv:2104.09864, section 3.2.2; YaRN: arXiv:2309.00071.
     """
-    exponents = torch.arange(0, config.rotary_dim, 2).float() / config.rotary_dim
+    # Always on the CPU, also while a model is being opened without weights.
+    pairs = torch.arange(0, config.rotary_dim, 2, device="cpu").float()
+    exponents = pairs / config.rotary_dim
     base = 1.0 / config.rope_theta**exponents
     if config.yarn is None:
         return base
@@ -61,7 +63,7 @@ def _stretch(base: Tensor, yarn: Yarn, theta: float) -> Tensor:
     low = max(math.floor(pair_that_turns(yarn.beta_fast)), 0)
     high = min(math.ceil(pair_that_turns(yarn.beta_slow)), rotary_dim - 1)
     width = max(high - low, 0.001)  # no division by zero where the two coincide
-    pairs = torch.arange(base.numel(), dtype=torch.float32)
+    pairs = torch.arange(base.numel(), dtype=torch.float32, device="cpu")
     slow_frac = ((pairs - low) / width).clamp(0, 1)
     return base * (1 - slow_frac) + base / yarn.factor * slow_frac
 
@@ -93,9 +95,7 @@ def rotation(positions: Tensor, inverse_freq: Tensor, config: Config) -> Rotatio
     size = 1.0
     if config.yarn is not None:
         yarn = config.yarn
-        size = _temperature(yarn, yarn.mscale) / _temperature(
-            yarn, yarn.mscale_all_dim
-        )
+        size = _temperature(yarn, yarn.mscale) / _temperature(yarn, yarn.mscale_all_dim)
     return Rotation(angles.cos() * size, angles.sin() * size)
 
 
@@ -132,4 +132,3 @@ def rotate_halves(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     cos, sin = cos[:, :, None].to(x.dtype), sin[:, :, None].to(x.dtype)
     first, second = x.chunk(2, dim=-1)
     return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
-

@@ -14,6 +14,7 @@ from sparrow.language import _
 from sparrow.model import norm, rope, weights
 from sparrow.model.block import Block
 from sparrow.model.cache import Cache
+from sparrow.model.linear import Linear
 from sparrow.model.moe import ExpertFeedForward, Gate, Routing
 from sparrow.model.mtp import MultiTokenPrediction
 
@@ -38,12 +39,14 @@ class Sparrow(nn.Module):
         """Make a model with random weights, drawn from PyTorch's global generator."""
         super().__init__()
         self.config = config
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.embed_tokens = nn.Embedding.from_pretrained(
+            torch.empty(config.vocab_size, config.hidden_size), freeze=False
+        )
         self.layers = nn.ModuleList(
             Block(config, layer) for layer in range(config.num_hidden_layers)
         )
         self.norm = norm.RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.lm_head = Linear(config.hidden_size, config.vocab_size)
         self.mtp = nn.ModuleList(
             MultiTokenPrediction(config, depth)
             for depth in range(config.num_nextn_predict_layers)
@@ -56,6 +59,8 @@ class Sparrow(nn.Module):
     @torch.no_grad()
     def _initialise(self) -> None:
         """Draw every matrix from a normal distribution; norms stay at one."""
+        if self.embed_tokens.weight.is_meta:
+            return  # a checkpoint is about to give the weights
         for parameter in self.parameters():
             if parameter.dim() > 1:
                 parameter.normal_(std=self.config.initializer_range)
@@ -90,9 +95,7 @@ class Sparrow(nn.Module):
 
     def new_cache(self, batch: int, capacity: int) -> Cache:
         """An empty cache for `batch` sequences of at most `capacity` tokens."""
-        return Cache(
-            self.config, batch, capacity, dtype=self.dtype, device=self.device
-        )
+        return Cache(self.config, batch, capacity, dtype=self.dtype, device=self.device)
 
     def forward(
         self,
@@ -160,7 +163,7 @@ class Sparrow(nn.Module):
             hidden = layer(hidden, rotation, mask, cache, absorb)
         if cache is not None:
             cache.advance(tokens)
-        return self.norm(hidden)  # type: ignore[no-any-return]
+        return self.norm(hidden)
 
     def predict_further(
         self, hidden: Tensor, input_ids: Tensor, mask: Tensor | None = None

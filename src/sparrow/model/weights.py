@@ -114,7 +114,9 @@ def from_published(tensors: dict[str, Tensor], config: Config) -> dict[str, Tens
         for (stem, part), each in parts.items()
     }
     for stem in {stem for stem, _part in stacked}:
-        both = [stacked[stem, part] for part in ("gate", "up") if (stem, part) in stacked]
+        both = [
+            stacked[stem, part] for part in ("gate", "up") if (stem, part) in stacked
+        ]
         found[f"{stem}.gate_up_proj"] = torch.cat(both, dim=1)
         if (stem, "down") in stacked:
             found[f"{stem}.down_proj"] = stacked[stem, "down"]
@@ -153,11 +155,14 @@ def _read(path: Path) -> tuple[Config, dict[str, Tensor]]:
         return gguf_file.read(path)
     if not path.is_dir():
         raise CheckpointError(
-            _("there is no checkpoint at {path}: give a folder or a .gguf file.", path=path)
+            _(
+                "there is no checkpoint at {path}: give a folder or a .gguf file.",
+                path=path,
+            )
         )
-    if not (path / WEIGHTS).exists() and not (path / INDEX).exists():
-        if file := next(iter(sorted(path.glob("*.gguf"))), None):
-            return gguf_file.read(file)
+    has_safetensors = (path / WEIGHTS).exists() or (path / INDEX).exists()
+    if not has_safetensors and (files := sorted(path.glob("*.gguf"))):
+        return gguf_file.read(files[0])
     try:
         told = json.loads((path / CONFIG).read_text("utf-8"))
         return published.understand(told), _read_tensors(path)
@@ -201,7 +206,7 @@ def _compare(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) 
         if tensor.shape != found[name].shape:
             raise CheckpointError(
                 _(
-                    "{name} in {path} has shape {got}, but config.json asks for {want}.",
+                    "{name} in {path} has shape {got}; config.json asks for {want}.",
                     name=name,
                     path=path,
                     got=list(found[name].shape),

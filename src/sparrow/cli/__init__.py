@@ -1,0 +1,19 @@
+"""The learner's command: `sparrow assets`, `sparrow chat`, `sparrow cost`."""
+
+import click
+
+from sparrow.cli.group import LazyGroup
+
+__all__ = ["main"]
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_at={
+        "assets": "sparrow.cli.assets:assets",
+        "chat": "sparrow.cli.chat:chat",
+    },
+)
+@click.version_option(package_name="sparrow-workshop")
+def main() -> None:
+    """A small reasoning model, whole: build it, train it, talk to it."""

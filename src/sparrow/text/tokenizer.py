@@ -1,0 +1,93 @@
+"""Turn text into token ids and back, with the tokenizer that a checkpoint carries."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypedDict
+
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer as FastTokenizer
+
+from sparrow.errors import CheckpointError
+from sparrow.language import _
+
+__all__ = ["Message", "Tokenizer"]
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # what half a character decodes to
+
+
+class Message(TypedDict):
+    """One turn of a conversation."""
+
+    role: str  # system, user or assistant
+    content: str
+
+
+class Tokenizer:
+    """The `tokenizer.json` and the chat template of a checkpoint folder.
+
+    Raises:
+        CheckpointError: the folder holds no tokenizer, or it cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self._fast = FastTokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:  # tokenizers raises no narrower class
+            raise CheckpointError(
+                _(
+                    "{folder} has no tokenizer.json that can be read ({reason}).",
+                    folder=folder,
+                    reason=error,
+                )
+            ) from error
+        self.chat_template = _read_chat_template(folder)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text`, with no special tokens added."""
+        return list(self._fast.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of these tokens, special ones left out."""
+        return str(self._fast.decode(list(tokens), skip_special_tokens=True))
+
+    def decode_stream(self, tokens: Iterable[int]) -> Iterator[str]:
+        """Pieces of text as tokens arrive; a character is never cut in half."""
+        seen: list[int] = []
+        told = 0
+        for token in tokens:
+            seen.append(token)
+            text = self.decode(seen)
+            if not text.endswith(REPLACEMENT):
+                yield text[told:]
+                told = len(text)
+        yield self.decode(seen)[told:]
+
+    def chat(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of a conversation, up to where the assistant begins to speak.
+
+        Raises:
+            CheckpointError: this tokenizer has no chat template.
+        """
+        if self.chat_template is None:
+            raise CheckpointError(
+                _("this model has no chat template, so it cannot hold a conversation.")
+            )
+        # A template is a program from the checkpoint: it runs in Jinja's sandbox.
+        template = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True
+        ).from_string(self.chat_template)
+        text = template.render(messages=list(messages), add_generation_prompt=True)
+        return self.encode(text)
+
+
+def _read_chat_template(folder: Path) -> str | None:
+    """The template, from its own file or from `tokenizer_config.json`."""
+    own = folder / "chat_template.jinja"
+    if own.exists():
+        return own.read_text("utf-8")
+    config = folder / "tokenizer_config.json"
+    if not config.exists():
+        return None
+    template = json.loads(config.read_text("utf-8")).get("chat_template")
+    return template if isinstance(template, str) else None
