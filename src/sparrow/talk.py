@@ -90,7 +90,7 @@ class Conversation:
         self.messages = [*messages, {"role": "assistant", "content": text}]
 
     def _forget_what_differs(self, prompt: list[int]) -> list[int]:
-        """Cut the cache back to what the prompt begins with; return the prompt's rest."""
+        """Cut the cache back to what the prompt begins with; the rest of the prompt."""
         same = 0
         for old, new in zip(self._read, prompt[:-1], strict=False):
             if old != new:

@@ -58,11 +58,11 @@ class Entry:
                 )
         if not self.stage.strip():
             raise EntryError(_("An entry needs the name of its stage, got none."))
-        if (self.gpu_hours > 0) == (self.cpu_s > 0):
+        if self.gpu_hours > 0 and self.cpu_s > 0:
             raise EntryError(
                 _(
-                    "Fill exactly one of gpu_hours and cpu_s, got {gpu_hours} and "
-                    "{cpu_s}.",
+                    "Fill one of gpu_hours and cpu_s, not both: power_w is that of a "
+                    "card or of a core; got {gpu_hours} and {cpu_s}.",
                     gpu_hours=self.gpu_hours,
                     cpu_s=self.cpu_s,
                 )

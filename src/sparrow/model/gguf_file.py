@@ -7,6 +7,7 @@ that llama.cpp makes for its own rotation.
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,7 +73,7 @@ def _has_head(reader: "gguf.GGUFReader") -> bool:  # type: ignore[name-defined] 
     return any(each.name == "output.weight" for each in reader.tensors)
 
 
-def _configure(told: dict[str, object], *, has_head: bool) -> Config:
+def _configure(told: dict[str, Any], *, has_head: bool) -> Config:
     """`Config` from GGUF's own words."""
     if told["general.architecture"] != "llama":
         raise ValueError(told["general.architecture"])
@@ -92,7 +93,7 @@ def _configure(told: dict[str, object], *, has_head: bool) -> Config:
         head_dim=number("embedding_length") // heads,
         intermediate_size=number("feed_forward_length"),
         max_position_embeddings=number("context_length"),
-        rope_theta=float(told["llama.rope.freq_base"]),  # type: ignore[arg-type]
+        rope_theta=float(told["llama.rope.freq_base"]),
         # float32 in the file: 1e-5 comes back as 9.99e-6
         rms_norm_eps=float(f"{told['llama.attention.layer_norm_rms_epsilon']:.3g}"),
         tie_word_embeddings=not has_head,
@@ -101,7 +102,7 @@ def _configure(told: dict[str, object], *, has_head: bool) -> Config:
     )
 
 
-def _optional(told: dict[str, object], name: str) -> int | None:
+def _optional(told: dict[str, Any], name: str) -> int | None:
     return int(told[name]) if name in told else None
 
 

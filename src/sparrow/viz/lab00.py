@@ -1,6 +1,6 @@
 """The pictures of lab 00: what training costs, and what a headline hides."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
@@ -26,7 +26,7 @@ __all__ = [
     "plot_years",
 ]
 
-HOURS_A_YEAR = 24 * 365.25
+DAYS_A_YEAR = 365.25
 RUNS_SHOWN = (1.0, 2.0, 4.0)
 RATIOS_SHOWN = (1, 2, 4, 9, 18, 36)
 PRICES_SHOWN = [1.0 + 0.05 * step for step in range(61)]
@@ -66,48 +66,50 @@ def plot_repeats(measured: Measured) -> Axes:
 
 
 def plot_years(
-    guess_years: float | None, hours: Measured, cluster_days: float, cards: int
+    guess_years: float | None,
+    years: Sequence[float],
+    cluster_days: float,
+    cards: int,
 ) -> Axes:
     """How long V3's training takes: your guess, this machine, and the real cluster.
 
     Args:
         guess_years: the learner's prediction; None if there is none yet.
-        hours: hours that this machine needs.
+        years: years that this machine needs: the median and both ends.
         cluster_days: days that the real cluster needed.
         cards: how many cards it had.
     """
     ax = axes(height_in=2.7)
-    years = hours.median / HOURS_A_YEAR
+    low, middle, high = sorted(years)
     days = number(cluster_days)
     rows = [
-        (_("{n} H800 cards", n=cards), cluster_days / 365.25, "green"),
-        (_("this machine"), years, "blue"),
+        (_("{n} H800 cards", n=cards), cluster_days / DAYS_A_YEAR, "green"),
+        (_("this machine"), middle, "blue"),
     ]
-    labels = [_("{n} days", n=days), _("{n} years", n=number(years))]
+    labels = [_("{n} days", n=days), _("{n} years", n=number(middle))]
     if guess_years is not None:
         rows.append((_("your guess"), guess_years, "orange"))
         labels.append(_("{n} years", n=number(guess_years)))
     for row, (_name, value, colour) in enumerate(rows):
         dot(ax, value, row, labels[row], COLOURS[colour])
-    ends = (hours.low / HOURS_A_YEAR, hours.high / HOURS_A_YEAR)
-    ax.hlines(1, *ends, color=COLOURS["blue"])
+    ax.hlines(1, low, high, color=COLOURS["blue"], linewidth=4)
     values = [value for _name, value, _colour in rows]
     rows_on_tens(ax, [name for name, _value, _colour in rows], values)
     ax.set_xlabel(_("Time to train DeepSeek-V3 (years, logarithmic scale)"))
-    needed = _("This machine would need {years} years", years=number(years))
+    needed = _("This machine would need {years} years", years=number(middle))
     alt = _(
         "Dots on a scale of years: this machine, {years}; the cluster of {cards} "
         "cards, {days} days.",
-        years=number(years),
+        years=number(middle),
         cards=cards,
         days=days,
     )
     if guess_years is None:
         return conclude(ax, needed, alt)
-    far = number(max(years / guess_years, guess_years / years), 2)
+    far = number(max(middle / guess_years, guess_years / middle), 2)
     title = _(
         "This machine would need {years} years; your guess is off by a factor of {far}",
-        years=number(years),
+        years=number(middle),
         far=far,
     )
     return conclude(ax, title, f"{title}. {alt}")
