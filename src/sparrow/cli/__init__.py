@@ -12,6 +12,7 @@ __all__ = ["main"]
     commands_at={
         "assets": "sparrow.cli.assets:assets",
         "chat": "sparrow.cli.chat:chat",
+        "cost": "sparrow.cli.cost:cost",
     },
 )
 @click.version_option(package_name="sparrow-workshop")

@@ -7,16 +7,8 @@ from matplotlib.axes import Axes
 from sparrow.cost import bill, ledger, published
 from sparrow.cost.measure import Measured
 from sparrow.language import _
-from sparrow.viz.style import (
-    COLOURS,
-    axes,
-    conclude,
-    dot,
-    energy,
-    label_right,
-    number,
-    rows_on_tens,
-)
+from sparrow.viz.style import COLOURS, axes, conclude, dot, label_right, rows_on_tens
+from sparrow.viz.words import energy, number
 
 __all__ = [
     "plot_claim",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sparrow.cost import bill, ledger, published
 from sparrow.language import _
-from sparrow.viz.style import energy, mass, number
+from sparrow.viz.words import energy, mass, number
 
 __all__ = ["Table", "figures_table", "ledger_table"]
 
