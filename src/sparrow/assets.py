@@ -21,7 +21,7 @@ from sparrow.errors import AssetError, StorageError
 from sparrow.language import _
 from sparrow.runtime import atomic_write, cache_folder, writable_folder
 
-__all__ = ["ASSETS", "Asset", "find", "get", "is_whole"]
+__all__ = ["ASSETS", "Asset", "find", "folder_of", "get", "is_whole"]
 
 CHUNK = 1 << 20
 TIMEOUT_S = 60

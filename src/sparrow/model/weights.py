@@ -103,6 +103,8 @@ def from_published(tensors: dict[str, Tensor], config: Config) -> dict[str, Tens
     found: dict[str, Tensor] = {}
     parts: dict[tuple[str, str], dict[int, Tensor]] = {}
     for name, value in tensors.items():
+        if not value.numel():
+            continue  # transformers writes an empty expert where there is no shared one
         own = _own_name(name, config)
         if match := EXPERT.fullmatch(own):
             stem, expert, part = match.groups()
