@@ -1,0 +1,65 @@
+"""The machine is described once, and files are whole or not there."""
+
+import pytest
+import torch
+
+from sparrow import runtime
+from sparrow.errors import ConfigError, StorageError
+
+
+def test_the_machine_describes_itself():
+    machine = runtime.machine()
+    assert machine.cores >= 1
+    assert machine.memory_gib > 0.5
+    assert machine.tier in ("cpu", "gpu")
+    assert machine.torch == torch.__version__
+
+
+def test_the_cpu_computes_in_float32():
+    assert runtime.compute_dtype(torch.device("cpu")) == torch.float32
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setenv("SPARROW_DEVICE", "tpu")
+    with pytest.raises(ConfigError, match="SPARROW_DEVICE is tpu, but this machine"):
+        runtime.device()
+
+
+def test_a_chosen_device_is_used(monkeypatch):
+    monkeypatch.setenv("SPARROW_DEVICE", "cpu")
+    assert runtime.device() == torch.device("cpu")
+
+
+def test_a_file_that_was_interrupted_is_not_there(tmp_path):
+    def write() -> None:
+        with runtime.atomic_write(tmp_path / "file") as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_old_file_survives_a_failed_write(tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    with pytest.raises(StorageError), runtime.atomic_write(tmp_path / "file") as file:
+        file.write(b"new")
+        raise OSError(28, "No space left on device")
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_both_matrix_libraries_compute_in_float32():
+    """Whichever is chosen, the error against float64 is float32's."""
+    setting = torch.backends.mkldnn.matmul
+    before = setting.fp32_precision
+    draw = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(256, 256, generator=draw) for _ in range(2))
+    exact = a.double() @ b.double()
+    try:
+        assert runtime.use_fast_matmul() in ("mkl", "onednn")
+        error = ((a @ b).double() - exact).abs().max()
+    finally:
+        setting.fp32_precision = before
+    # sums of 256 products near 1: float32 leaves 1e-5, bfloat16 would leave 1e-1
+    assert error < 1e-4
