@@ -43,3 +43,11 @@ class EntryError(UsageError):
 
 class LedgerError(SparrowError):
     """A cost ledger that cannot be read."""
+
+
+class CheckError(UsageError):
+    """A check that does not exist, or that was given what it cannot look at."""
+
+
+class WireError(SparrowError):
+    """A message between the sandbox and the grader that cannot be read."""

@@ -1,0 +1,94 @@
+"""A driver applies the learner's object to a case and answers with plain data.
+
+Drivers run beside the submission, inside the sandbox. So they hold no expected
+values, and nothing here decides whether an answer is right.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from sparrow.checks.protocol import Plain, copied, plain
+from sparrow.errors import CheckError
+from sparrow.language import _
+
+__all__ = ["DRIVERS", "Driver", "drive"]
+
+Driver: TypeAlias = Callable[[Any, dict[str, Any]], Plain]
+
+
+def call(function: Any, inputs: dict[str, Any]) -> Plain:
+    """Call a function with the case's inputs as named arguments."""
+    return plain(function(**inputs))
+
+
+def value(found: Any, _inputs: dict[str, Any]) -> Plain:
+    """The object is the answer itself: a guess, a measured number, a record."""
+    return plain(found)
+
+
+def gradient(function: Any, inputs: dict[str, Any]) -> Plain:
+    """Call a function, and answer with its result and its gradients.
+
+    `inputs` holds `arguments`, the names in `wrt` to differentiate by, and
+    optionally `weights`, a tensor shaped like the result: the gradient is that of
+    `(result * weights).sum()`.
+
+    Returns:
+        `{"result": …, "gradients": {name: tensor or None}}`.
+    """
+    import torch
+
+    arguments = dict(inputs["arguments"])
+    leaves = [arguments[name].requires_grad_() for name in inputs["wrt"]]
+    result = function(**arguments)
+    if not isinstance(result, torch.Tensor) or not result.requires_grad:
+        return {"result": plain(result), "gradients": {}}
+    weighted = result * inputs["weights"] if "weights" in inputs else result
+    found = torch.autograd.grad(weighted.sum(), leaves, allow_unused=True)
+    gradients = dict(zip(inputs["wrt"], map(plain, found), strict=True))
+    return {"result": plain(result), "gradients": gradients}
+
+
+def methods(factory: Any, inputs: dict[str, Any]) -> Plain:
+    """Make an object, call its methods in turn, and answer with every result.
+
+    `inputs` holds `new`, the arguments that make the object; optionally `state`, a
+    state dict to load into it; and `calls`, a list of `{"method": name,
+    "arguments": {…}}`. A method named `""` calls the object itself.
+    """
+    made = factory(**inputs.get("new", {}))
+    if "state" in inputs:
+        made.load_state_dict(inputs["state"])
+    results: list[Plain] = []
+    for each in inputs["calls"]:
+        method = getattr(made, each["method"]) if each["method"] else made
+        results.append(plain(method(**each.get("arguments", {}))))
+    return results
+
+
+DRIVERS: dict[str, Driver] = {
+    "call": call,
+    "record": call,  # the same: records become dictionaries
+    "value": value,
+    "gradient": gradient,
+    "methods": methods,
+}
+
+
+def drive(name: str, learner_object: Any, inputs: dict[str, Plain]) -> Plain:
+    """Apply `learner_object` to a copy of `inputs` with the driver called `name`.
+
+    Raises:
+        CheckError: there is no such driver, or the answer is not plain data.
+    """
+    if name not in DRIVERS:
+        raise CheckError(
+            _(
+                "There is no driver {name}: choose one of {there}.",
+                name=name,
+                there=", ".join(DRIVERS),
+            )
+        )
+    own = copied(inputs)
+    assert isinstance(own, dict)
+    return DRIVERS[name](learner_object, own)

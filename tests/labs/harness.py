@@ -1,0 +1,161 @@
+"""Prove that a check refuses wrong solutions, says why, and accepts right ones.
+
+Each exercise needs at least five mutants and two differently written right answers.
+A lab's test is then a table:
+
+    from tests.labs import harness
+    from tests.labs.harness import Mutant, patched
+
+    def no_scale(q, k, scale):
+        return q @ k.T
+
+    EXERCISES = {
+        "2.3": harness.Exercise(
+            wrong=[
+                Mutant("no scale", no_scale, says="missing"),
+                Mutant("adds", patched("sparrow.model.mla:scores", "* scale", "+ scale")),
+                ...
+            ],
+            right=[mla.scores, scores_by_loop],
+        ),
+    }
+
+    @pytest.mark.parametrize(*harness.wrong(EXERCISES))
+    def test_a_wrong_solution_is_refused(exercise, mutant):
+        harness.refuse(exercise, mutant)
+
+    @pytest.mark.parametrize(*harness.right(EXERCISES))
+    def test_a_right_solution_is_accepted(exercise, answer):
+        harness.accept(exercise, answer)
+
+    @pytest.mark.parametrize("exercise", EXERCISES)
+    def test_the_check_is_tried_enough(exercise):
+        harness.has_enough(EXERCISES[exercise])
+
+A mutant is a function (or a value) of your own, or `patched(symbol, old, new)`: the
+library's function with a piece of its source replaced. `says` is a piece of the
+message that this mistake must get; leave it out where no particular cause is due.
+`earns` is the share of the points that a half-right answer keeps (default: 0 to less
+than 1, whatever it is).
+
+Both the public and the hidden cases run, the hidden ones from five secrets.
+"""
+
+import __future__
+
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from sparrow.checks import drivers, find, library
+from sparrow.checks.failures import in_one_sentence
+from sparrow.checks.judging import Answer, Outcome, judge
+from sparrow.checks.protocol import seed_of
+from sparrow.checks.runner import SECONDS, run_public
+
+SECRETS = ("one", "two", "three", "four", "five")
+PUBLIC_S = SECONDS  # what a learner waits at most
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A plausible wrong answer."""
+
+    name: str
+    answer: Any
+    says: str = ""
+    earns: float | None = None
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """What a check is tried on."""
+
+    wrong: list[Mutant]
+    right: list[Any] = field(default_factory=list)
+
+
+def patched(symbol: str, old: str, new: str) -> Callable[..., Any]:
+    """The library's `module:symbol` with `old` replaced by `new` in its source."""
+    owner, name = library.locate(symbol)
+    function = inspect.unwrap(owner.__dict__[name])
+    source = textwrap.dedent(inspect.getsource(function))
+    assert old in source, f"{symbol} has no {old!r}: was it rewritten?"
+    namespace = dict(vars(inspect.getmodule(function)))
+    code = compile(
+        source.replace(old, new),
+        f"<{symbol} with {new!r}>",
+        "exec",
+        flags=__future__.annotations.compiler_flag,
+    )
+    exec(code, namespace)
+    return namespace[name]
+
+
+def hidden_outcome(exercise: str, answer: Any, secret: str) -> Outcome:
+    """What grading would say, in this process."""
+    check = find(exercise)
+    generator = torch.Generator().manual_seed(seed_of(exercise, secret))
+    cases = check.cases(generator, True)
+    answers = []
+    for case in cases:
+        try:
+            answers.append(Answer(drivers.drive(check.driver, answer, case.inputs)))
+        except Exception as error:
+            answers.append(Answer(failure=in_one_sentence(error, ())))
+    return judge(check, cases, answers)
+
+
+def refuse(exercise: str, mutant: Mutant) -> None:
+    """The mutant fails in public and in hidden, with the message that it is due."""
+    public = run_public(find(exercise), mutant.answer)
+    hidden = [hidden_outcome(exercise, mutant.answer, secret) for secret in SECRETS]
+    for outcome in (public, *hidden):
+        assert not outcome.passed, f"{exercise} accepts {mutant.name}"
+        if mutant.earns is not None:
+            assert abs(outcome.points_frac - mutant.earns) < 1e-6, mutant.name
+    said = " ".join(each.message for each in public.groups)
+    assert said.strip(), f"{exercise} says nothing about {mutant.name}"
+    assert mutant.says in said, f"{exercise} on {mutant.name} says: {said}"
+
+
+def accept(exercise: str, answer: Any) -> None:
+    """The answer passes in public and in hidden."""
+    for outcome in (
+        run_public(find(exercise), answer),
+        *(hidden_outcome(exercise, answer, secret) for secret in SECRETS),
+    ):
+        said = " ".join(each.message for each in outcome.groups)
+        assert outcome.passed, f"{exercise} refuses a right answer: {said}"
+
+
+def has_enough(tried: Exercise, wrong: int = 5, right: int = 2) -> None:
+    """At least five mutants and two differently written right answers."""
+    assert len(tried.wrong) >= wrong
+    assert len(tried.right) >= right
+
+
+def wrong(exercises: Mapping[str, Exercise]) -> tuple[str, list[Any]]:
+    """The arguments of a parametrize over all mutants."""
+    import pytest
+
+    return "exercise, mutant", [
+        pytest.param(number, mutant, id=f"{number}: {mutant.name}")
+        for number, tried in exercises.items()
+        for mutant in tried.wrong
+    ]
+
+
+def right(exercises: Mapping[str, Exercise]) -> tuple[str, list[Any]]:
+    """The arguments of a parametrize over all right answers."""
+    import pytest
+
+    return "exercise, answer", [
+        pytest.param(number, answer, id=f"{number}: {at}")
+        for number, tried in exercises.items()
+        for at, answer in enumerate(tried.right)
+    ]
