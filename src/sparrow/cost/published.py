@@ -57,7 +57,7 @@ class Figure:
     """One published figure beside our own computation of it."""
 
     name: str
-    formula: str
+    formula: str  # without a dollar sign, which notebooks take for mathematics
     unit: str
     computed: float
     published: float | None  # None: derived here, printed nowhere
@@ -96,7 +96,7 @@ def recompute() -> list[Figure]:
         ),
         Figure(
             name=_("Price of V3"),
-            formula="2788K × $2",
+            formula="2788K × 2",
             unit=_("million dollars"),
             computed=V3.money_usd / 1e6,
             published=5.576,
@@ -104,7 +104,7 @@ def recompute() -> list[Figure]:
         ),
         Figure(
             name=_("Price of the step from V3 to R1"),
-            formula="147K × $2",
+            formula="147K × 2",
             unit=_("million dollars"),
             computed=R1_ADDED_HOURS * V3.price_per_hour_usd / 1e6,
             published=0.294,
@@ -144,7 +144,7 @@ def recompute() -> list[Figure]:
         ),
         Figure(
             name=_('The "1/18" of the press'),
-            formula="$100M / $5.576M",
+            formula="100M / 5.576M",
             unit=_("times"),
             computed=bill.times_cheaper(PRESS_OTHER_USD, V3.money_usd),
             published=18,

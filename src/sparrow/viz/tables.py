@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sparrow.cost import bill, ledger, published
 from sparrow.language import _
-from sparrow.viz.words import energy, mass, number
+from sparrow.viz.words import energy, mass, money, number
 
 __all__ = ["Table", "figures_table", "ledger_table"]
 
@@ -117,6 +117,6 @@ def _ledger_row(
         number(hours),
         energy(cost.energy_kwh),
         mass(cost.co2_kg),
-        number(cost.money),
+        money(cost.money),
         ", ".join(assumed),
     ]

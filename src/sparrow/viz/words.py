@@ -4,7 +4,7 @@ import math
 
 from sparrow.language import _
 
-__all__ = ["energy", "mass", "number"]
+__all__ = ["energy", "mass", "money", "number"]
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -28,6 +28,11 @@ def energy(kwh: float) -> str:
 def mass(kg: float) -> str:
     """Mass in the unit that needs the fewest zeros."""
     return _in_units(kg, {"t": 1e3, "kg": 1.0, "g": 1e-3, "mg": 1e-6})
+
+
+def money(amount: float) -> str:
+    """Money to two places; very little of it is less than 0.01."""
+    return "< 0.01" if 0 < amount < 0.01 else f"{amount:,.2f}"
 
 
 def _in_units(value: float, units: dict[str, float]) -> str:
