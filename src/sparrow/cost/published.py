@@ -20,7 +20,6 @@ class Run:
     stage_hours: Mapping[str, float]  # hours of one card, by stage
     cards: int
     price_per_hour_usd: float  # assumed by the authors
-    source: str
 
     @property
     def machine_hours(self) -> float:
@@ -33,6 +32,7 @@ class Run:
         return self.machine_hours * self.price_per_hour_usd
 
 
+# arXiv:2412.19437, section 1 and table 1.
 V3 = Run(
     active_parameters=37e9,
     total_parameters=671e9,
@@ -42,11 +42,10 @@ V3 = Run(
     ),
     cards=2048,
     price_per_hour_usd=2.0,
-    source="arXiv:2412.19437, section 1, table 1",
 )
-# Reinforcement learning for R1-Zero, data generation, and training of R1.
+# Reinforcement learning for R1-Zero, data generation, and training of R1:
+# arXiv:2501.12948, appendix on training cost.
 R1_ADDED_HOURS = 147e3
-R1_SOURCE = "arXiv:2501.12948, appendix on training cost"
 # A figure from the press. Nobody outside has audited it.
 PRESS_OTHER_USD = 100e6
 HOURS_PER_TRILLION_TOKENS = 180e3
@@ -73,6 +72,8 @@ class Figure:
 
 def recompute() -> list[Figure]:
     """Compute each published figure again; what is only derived here says so."""
+    v3_source = _("arXiv:2412.19437, section 1, table 1")
+    r1_source = _("arXiv:2501.12948, appendix on training cost")
     pretraining_hours = V3.stage_hours["pretraining"]
     # The speed does not matter for the FLOPs: one FLOP a second will do.
     flops = bill.training_effort(V3.active_parameters, V3.tokens, 1.0).flops
@@ -84,7 +85,7 @@ def recompute() -> list[Figure]:
             unit=_("thousand H800-hours"),
             computed=V3.tokens / 1e12 * HOURS_PER_TRILLION_TOKENS / 1e3,
             published=2664,
-            source=V3.source,
+            source=v3_source,
         ),
         Figure(
             name=_("All stages of V3"),
@@ -92,7 +93,7 @@ def recompute() -> list[Figure]:
             unit=_("thousand H800-hours"),
             computed=V3.machine_hours / 1e3,
             published=2788,
-            source=V3.source,
+            source=v3_source,
         ),
         Figure(
             name=_("Price of V3"),
@@ -100,7 +101,7 @@ def recompute() -> list[Figure]:
             unit=_("million dollars"),
             computed=V3.money_usd / 1e6,
             published=5.576,
-            source=V3.source,
+            source=v3_source,
         ),
         Figure(
             name=_("Price of the step from V3 to R1"),
@@ -108,7 +109,7 @@ def recompute() -> list[Figure]:
             unit=_("million dollars"),
             computed=R1_ADDED_HOURS * V3.price_per_hour_usd / 1e6,
             published=0.294,
-            source=R1_SOURCE,
+            source=r1_source,
         ),
         Figure(
             name=_("What R1 added"),
@@ -116,7 +117,7 @@ def recompute() -> list[Figure]:
             unit="%",
             computed=100 * bill.share_frac(R1_ADDED_HOURS, V3.machine_hours),
             published=None,
-            source=R1_SOURCE,
+            source=r1_source,
         ),
         Figure(
             name=_("Work of V3's pretraining"),
