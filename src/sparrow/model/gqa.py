@@ -4,11 +4,10 @@ The attention of Llama and SmolLM2 (Ainslie et al., arXiv:2305.13245).
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparrow.config import Config
-from sparrow.model import rope
+from sparrow.model import attend, rope
 from sparrow.model.cache import Cache
 from sparrow.model.linear import Linear
 from sparrow.model.rope import Rotation
@@ -57,13 +56,5 @@ class GroupedQueryAttention(nn.Module):
             key, value = rows.chunk(2, dim=-1)
             key = key.unflatten(-1, (-1, config.head_dim))
         value = value.unflatten(-1, (-1, config.head_dim))
-        context = F.scaled_dot_product_attention(
-            query.transpose(1, 2),
-            key.transpose(1, 2),
-            value.transpose(1, 2),
-            attn_mask=mask,
-            is_causal=mask is None and hidden.shape[1] > 1,
-            scale=self.scale,
-            enable_gqa=True,
-        )
-        return self.o_proj(context.transpose(1, 2).flatten(-2))
+        context = attend.attend(query, key, value, mask, self.scale)
+        return self.o_proj(context.flatten(-2))

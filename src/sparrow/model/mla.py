@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparrow.config import Config
-from sparrow.model import norm, rope
+from sparrow.model import attend, norm, rope
 from sparrow.model.cache import Cache
 from sparrow.model.linear import Linear
 from sparrow.model.rope import Rotation
@@ -239,8 +239,8 @@ class LatentAttention(nn.Module):
             )
         if absorb is None:
             absorb = cache is not None and hidden.shape[1] == 1
-        attend = self._absorbed if absorb else self._expanded
-        context = attend(q_nope, q_rope, latent, k_rope, mask)
+        form = self._absorbed if absorb else self._expanded
+        context = form(q_nope, q_rope, latent, k_rope, mask)
         return self.o_proj(context.flatten(-2))
 
     def _expanded(
@@ -251,18 +251,12 @@ class LatentAttention(nn.Module):
         k_rope: Tensor,
         mask: Tensor | None,
     ) -> Tensor:
-        """Rebuild keys and values, then use PyTorch's fused attention."""
+        """Rebuild keys and values, then attend as any transformer does."""
         k_nope, value = expand(latent, *self.up_projections())
         shared = k_rope[:, :, None].expand(-1, -1, k_nope.shape[2], -1)
-        context = F.scaled_dot_product_attention(
-            torch.cat((q_nope, q_rope), dim=-1).transpose(1, 2),
-            torch.cat((k_nope, shared), dim=-1).transpose(1, 2),
-            value.transpose(1, 2),
-            attn_mask=mask,
-            is_causal=mask is None and q_nope.shape[1] > 1,
-            scale=self.scale,
-        )
-        return context.transpose(1, 2)  # [B, Q, H, V]
+        query = torch.cat((q_nope, q_rope), dim=-1)
+        key = torch.cat((k_nope, shared), dim=-1)
+        return attend.attend(query, key, value, mask, self.scale)
 
     def _absorbed(
         self,

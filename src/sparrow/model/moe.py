@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 TINY = 1e-20  # keeps the division defined when every chosen score is zero
+ROWS_STEP = 32  # rows of an expert's block come in steps: few shapes, little waste
 
 
 class Routing(NamedTuple):
@@ -174,25 +175,31 @@ def mix_experts_plain(
 
 
 def mix_experts(x: Tensor, routing: Routing, gate_up: Tensor, down: Tensor) -> Tensor:
-    """Sort the tokens by expert, so that each expert reads one slice; then sort back.
+    """Lay the tokens out as one block of rows an expert; ask all experts at once.
+
+    Every expert gets as many rows as the busiest one needs, rounded up, so that few
+    different shapes occur. Rows that no token needs repeat the first token, and
+    nobody reads their answer.
 
     Shapes:
         x: [S, D]; gate_up: [E, 2I, D]; down: [E, D, I]; returns [S, D].
     """
-    chosen = routing.experts.shape[1]
-    flat = routing.experts.flatten()  # [S * A]
-    order = flat.argsort(stable=True)  # stable: the same sum on every run
-    load = torch.bincount(flat, minlength=len(gate_up)).tolist()
-    slices = x.index_select(0, order // chosen).split(load)
-    answers = torch.cat(
-        [
-            swiglu(tokens, gate_up[expert], down[expert])
-            for expert, tokens in enumerate(slices)
-            if load[expert]
-        ]
-    )
+    experts, chosen = len(gate_up), routing.experts.shape[1]
+    flat = routing.experts.flatten()  # [S·A], the expert of each piece of work
+    load = torch.bincount(flat, minlength=experts)
+    rows = -(-int(load.max()) // ROWS_STEP) * ROWS_STEP  # C
+    order = flat.argsort(stable=True)  # stable: the same sums on every run
+    by_expert = flat[order]
+    first = load.cumsum(0) - load
+    place = torch.arange(len(flat), device=x.device) - first[by_expert]
+    slot = by_expert * rows + place  # where each piece lies among E·C rows
+    source = torch.zeros(experts * rows, dtype=torch.long, device=x.device)
+    source[slot] = order // chosen
+    laid_out = x.index_select(0, source).unflatten(0, (experts, rows))  # [E, C, D]
+    gated, up = torch.bmm(laid_out, gate_up.transpose(1, 2)).chunk(2, dim=-1)
+    answers = torch.bmm(F.silu(gated) * up, down.transpose(1, 2)).flatten(0, 1)
     back = torch.empty_like(order)
-    back[order] = torch.arange(len(order), device=order.device)
+    back[order] = slot
     answers = answers.index_select(0, back).unflatten(0, (-1, chosen))  # [S, A, D]
     return torch.einsum("sad,sa->sd", answers, routing.weights.to(x.dtype))
 
