@@ -240,25 +240,30 @@ RIGHT_GUESSES = [1000, 0.5, 1e6]
 
 def assume(**changes: object) -> dict[str, object]:
     """The headline's own assumptions, with changes."""
-    return {"price_per_hour_usd": 2.0, "runs": 1.0, "other_usd": 100e6, **changes}
+    return {
+        "price_per_hour_usd": 2.0,
+        "hours_factor": 1.0,
+        "other_usd": 100e6,
+        **changes,
+    }
 
 
 WRONG_ASSUMPTIONS: dict[str, tuple[object, str]] = {
     "untouched": (assume(), "still stands"),
     "wrong way round": (assume(price_per_hour_usd=1.0), "other way round"),
-    "not enough": (assume(runs=1.5), "must be 9 or less"),
+    "not enough": (assume(hours_factor=1.5), "must be 9 or less"),
     "millions": (assume(other_usd=50), "in dollars, not in millions"),
-    "beyond the limits": (assume(runs=18), "must be from 1 to 4"),
+    "beyond the limits": (assume(hours_factor=18), "must be from 1 to 4"),
     "too cheap": (assume(other_usd=1e6), "must be from 50,000,000"),
-    "text": (assume(runs="2"), "must be a number"),
-    "a name is missing": ({"runs": 2.0}, "exactly these names"),
+    "text": (assume(hours_factor="2"), "must be a number"),
+    "a name is missing": ({"hours_factor": 2.0}, "exactly these names"),
     "a number": (9.0, "is a dictionary"),
 }
 RIGHT_ASSUMPTIONS = [
-    assume(runs=2.0),
+    assume(hours_factor=2.0),
     assume(price_per_hour_usd=4),
     assume(other_usd=50e6),
-    assume(runs=2.0, price_per_hour_usd=3.5, other_usd=150e6),
+    assume(hours_factor=2.0, price_per_hour_usd=3.5, other_usd=150e6),
 ]
 
 

@@ -58,7 +58,7 @@ def test_the_share_of_reasoning_is_computed_from_the_hours() -> None:
 
 def test_the_claim_says_its_own_ratio() -> None:
     assert title_of(lab00.plot_claim()).endswith("17.9 times cheaper")
-    assert title_of(lab00.plot_claim(runs=2.0)).endswith("8.97 times cheaper")
+    assert title_of(lab00.plot_claim(hours_factor=2.0)).endswith("8.97 times cheaper")
 
 
 def test_an_empty_ledger_still_makes_a_picture() -> None:
@@ -76,7 +76,7 @@ def test_a_picture_carries_its_words_and_is_the_same_each_time() -> None:
 def test_turning_a_knob_draws_again() -> None:
     knobs = widgets.claim_knobs()
     before = knobs.picture.value
-    knobs.sliders["runs"].value = 2.0
+    knobs.sliders["hours_factor"].value = 2.0
     assert knobs.picture.value != before
     assert "8.97" in knobs.still.alt
     assert len(knobs.sliders) <= 3

@@ -52,7 +52,7 @@ def training_effort(
     flops = flops_per_token * tokens
     # 3. Seconds: all FLOPs, divided by the FLOPs done in one second.
     seconds = flops / flops_per_s
-    # 4. Hours, with their unit in the name.
+    # 4. Return the record: the FLOPs, and the seconds as hours.
     return Effort(flops=flops, machine_hours=seconds / 3600)
 
 
@@ -84,6 +84,7 @@ def footprint(
     co2_kg = energy_kwh * grid_g_per_kwh / 1000
     # 4. Money: the rent of the hours, and the price of the energy.
     money = machine_hours * price_per_hour + energy_kwh * tariff_per_kwh
+    # 5. Return the record with all three.
     return Footprint(energy_kwh=energy_kwh, co2_kg=co2_kg, money=money)
 
 

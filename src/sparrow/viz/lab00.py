@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 DAYS_A_YEAR = 365.25
-RUNS_SHOWN = (1.0, 2.0, 4.0)
+FACTORS_SHOWN = (1.0, 2.0, 4.0)
 RATIOS_SHOWN = (1, 2, 4, 9, 18, 36)
 PRICES_SHOWN = [1.0 + 0.05 * step for step in range(61)]
 
@@ -150,14 +150,14 @@ def plot_stages(stage_hours: Mapping[str, float], added_hours: float) -> Axes:
 
 def plot_claim(
     price_per_hour_usd: float = 2.0,
-    runs: float = 1.0,
+    hours_factor: float = 1.0,
     other_usd: float = published.PRESS_OTHER_USD,
 ) -> Axes:
     """How often V3's bill fits into another one, as the rent of a card changes.
 
     Args:
         price_per_hour_usd: rent of one card for an hour.
-        runs: all hours spent, divided by those of the one run that is reported.
+        hours_factor: all hours spent, divided by the hours that are reported.
         other_usd: the bill that V3's is compared with.
     """
     ax = axes()
@@ -166,14 +166,14 @@ def plot_claim(
         own = published.V3.machine_hours * price * times
         return bill.times_cheaper(other_usd, own)
 
-    for times in RUNS_SHOWN:
+    for times in FACTORS_SHOWN:
         ratios = [ratio(price, times) for price in PRICES_SHOWN]
         ax.plot(PRICES_SHOWN, ratios, color=COLOURS["quiet"], linewidth=1.2)
-        name = _("1 run") if times == 1 else _("{n} runs", n=int(times))
+        name = _("{n} × hours", n=int(times))
         label_right(ax, PRICES_SHOWN[-1], ratios[-1], name, COLOURS["quiet"])
     ax.axhline(18, color=COLOURS["green"], linewidth=1.2, linestyle="--")
     label_right(ax, PRICES_SHOWN[-1], 18, _('the "1/18"'), COLOURS["green"])
-    here = ratio(price_per_hour_usd, runs)
+    here = ratio(price_per_hour_usd, hours_factor)
     ax.plot(price_per_hour_usd, here, "o", color=COLOURS["orange"], markersize=11)
     ax.set_xlim(PRICES_SHOWN[0], PRICES_SHOWN[-1])
     ax.set_yscale("log")
@@ -184,20 +184,20 @@ def plot_claim(
     ax.set_ylabel(_("Times cheaper"))
     words = {
         "price": f"{price_per_hour_usd:.2f}",
-        "runs": number(runs),
+        "factor": number(hours_factor),
         "other": number(other_usd / 1e6),
         "ratio": number(here),
     }
     return conclude(
         ax,
         _(
-            "At ${price} an hour, {runs} × the reported hours, against ${other} "
+            "At ${price} an hour, {factor} × the reported hours, against ${other} "
             "million: {ratio} times cheaper",
             **words,
         ),
         _(
             "Three falling lines, for 1, 2 and 4 times the reported hours. The dot "
-            "is at ${price} an hour and {runs} times the hours, against ${other} "
+            "is at ${price} an hour and {factor} times the hours, against ${other} "
             "million: {ratio} times cheaper. A dashed line marks 18.",
             **words,
         ),

@@ -67,14 +67,14 @@ def claim_knobs() -> Knobs:
     )
     millions.readout_format = ".0f"
 
-    def draw(price: float, runs: float, other_musd: float) -> Axes:
-        return lab00.plot_claim(price, runs, other_musd * 1e6)
+    def draw(price: float, hours_factor: float, other_musd: float) -> Axes:
+        return lab00.plot_claim(price, hours_factor, other_musd * 1e6)
 
     return Knobs(
         draw,
         {
             "price": slider(_("Dollars an hour"), 2.0, 1.0, 4.0, 0.1),
-            "runs": slider(_("Times the reported hours"), 1.0, 1.0, 4.0, 0.25),
+            "hours_factor": slider(_("Hours (× the reported)"), 1.0, 1.0, 4.0, 0.25),
             "other_musd": millions,
         },
     )

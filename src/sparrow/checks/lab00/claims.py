@@ -16,7 +16,7 @@ INSIDE, BROKEN = "inside the limits", "half the headline"
 HALF_THE_HEADLINE = 9.0
 LIMITS = {
     "price_per_hour_usd": (1.0, 4.0),
-    "runs": (1.0, 4.0),
+    "hours_factor": (1.0, 4.0),
     "other_usd": (50e6, 150e6),
 }
 
@@ -58,7 +58,9 @@ def compare_assumptions(case: Case, _expected: Plain, actual: Plain) -> Verdict:
     if wrong := wrong_assumptions(actual):
         return Verdict(False, wrong)
     given = fields_of(actual)
-    own = published.V3.machine_hours * given["price_per_hour_usd"] * given["runs"]
+    own = (
+        published.V3.machine_hours * given["price_per_hour_usd"] * given["hours_factor"]
+    )
     ratio = bill.times_cheaper(given["other_usd"], own)
     headline = bill.times_cheaper(published.PRESS_OTHER_USD, published.V3.money_usd)
     if math.isclose(ratio, headline, rel_tol=1e-3):
