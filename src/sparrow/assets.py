@@ -81,7 +81,8 @@ def folder_of(name: str) -> Path:
 
 def is_whole(name: str) -> bool:
     """Whether the asset is here and is exactly what it must be."""
-    asset, folder = ASSETS[name], folder_of(name)
+    folder = folder_of(name)
+    asset = ASSETS[name]
     file = folder / asset.file_name
     return (
         file.is_file()

@@ -8,23 +8,11 @@ from pathlib import Path
 import pytest
 
 import sparrow
+from workshop import architecture
+from workshop.architecture import LAYERS
 
 SRC = Path(sparrow.__file__).parent
 
-# From high to low, as in the design; names on one line do not know each other.
-LAYERS = [
-    {"cli", "lab"},
-    {"checks"},
-    {"viz"},
-    {"rl", "serve", "distill", "talk"},
-    {"evaluate"},
-    {"train", "decode", "quant"},
-    {"model"},
-    {"data"},
-    {"text", "verify", "cost", "assets"},
-    {"config", "runtime"},
-    {"errors", "language"},
-]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 
@@ -75,3 +63,13 @@ def test_only_runtime_reads_the_environment():
     for path in SRC.rglob("*.py"):
         if path.name != "runtime.py":
             assert "environ" not in path.read_text("utf-8"), path
+
+
+def test_every_part_of_the_library_has_a_layer_and_says_its_idea():
+    for name, idea in architecture.ideas().items():
+        assert name in RANK, name
+        assert idea.endswith("."), name
+
+
+def test_the_picture_of_the_architecture_is_fresh():
+    assert architecture.PICTURE.read_text("utf-8") == architecture.draw()

@@ -4,18 +4,11 @@ import json
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 from rich.table import Table
 
 from sparrow import assets as store
 from sparrow.language import _
+from sparrow.viz.fetch import fetch
 
 __all__ = ["assets"]
 
@@ -60,16 +53,4 @@ def list_assets(as_json: bool) -> None:
 @click.argument("name")
 def get_asset(name: str) -> None:
     """Fetch the weights called NAME, prove their hash, and keep them."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(name, total=None)
-        folder = store.get(
-            name, lambda done, total: bars.update(task, completed=done, total=total)
-        )
-    click.echo(folder)
+    click.echo(fetch(name))
