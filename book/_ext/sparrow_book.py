@@ -58,7 +58,16 @@ def complete_context(
     context["local_contents"] = local if has_sections else ""
     if pagename.startswith(LABS):
         slug = pagename.removeprefix(LABS)
-        context["lab"] = {"notebook": f"notebooks/{slug}.ipynb"}
+        context["lab"] = {
+            "notebook": f"notebooks/{slug}.ipynb",
+            "has_exercises": doctree is not None and has_exercises(doctree),
+        }
+
+
+def has_exercises(doctree: nodes.document) -> bool:
+    """Whether a cell of the page is marked as an exercise."""
+    cells = doctree.findall(nodes.container)
+    return any("tag_exercise" in cell.get("classes", ()) for cell in cells)
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING
@@ -33,10 +34,11 @@ __all__ = [
     "cache_folder",
     "compute_dtype",
     "device",
+    "environment_with",
+    "fast_matmul",
     "generator",
     "home_folder",
     "machine",
-    "use_fast_matmul",
     "use_language",
     "writable_folder",
 ]
@@ -83,19 +85,39 @@ def compute_dtype(where: "torch.device") -> "torch.dtype":
     return torch.bfloat16 if major >= 8 else torch.float16
 
 
-def use_fast_matmul() -> str:
-    """Let float32 matrix products on the CPU use the faster of two libraries.
+@contextmanager
+def fast_matmul() -> Iterator[str]:
+    """Inside this block, large float32 products on the CPU use the faster library.
 
     PyTorch multiplies float32 matrices with MKL, which leaves AVX-512 unused on AMD
-    processors; oneDNN uses it. Both are tried for a moment: oneDNN is taken for the
-    rest of the process if it is faster here and as exact as float32 can be.
+    processors; oneDNN uses it. Both are tried for a moment the first time: oneDNN is
+    taken if it is faster here, and as exact as float32 can be. Training gains by it;
+    writing token by token has matrices too small to gain.
 
-    Returns:
+    Yields:
         `"onednn"` or `"mkl"`, which is PyTorch's default.
     """
     import torch
 
     setting = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = setting.fp32_precision
+    library = _faster_matmul()
+    try:
+        # The switch is called "bf16" since it *allows* rounding to bfloat16.
+        # Processors with AMX do round, and were refused; others keep float32.
+        setting.fp32_precision = "bf16" if library == "onednn" else before
+        yield library
+    finally:
+        setting.fp32_precision = before
+
+
+@cache
+def _faster_matmul() -> str:
+    """The library that multiplies faster here without losing precision."""
+    import torch
+
+    setting = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = setting.fp32_precision
     draw = generator(0)
     a, b = (torch.randn(512, 512, generator=draw) for _side in range(2))
     exact = a.double() @ b.double()
@@ -110,12 +132,12 @@ def use_fast_matmul() -> str:
             times_s.append(time.perf_counter() - started)
         return min(times_s), float((product.double() - exact).abs().max())
 
-    # The switch is called "bf16" since it *allows* rounding to bfloat16. Processors
-    # with AMX do round, and are refused by the error; others keep float32.
-    mkl_s, mkl_error = try_out("ieee")
-    onednn_s, onednn_error = try_out("bf16")
+    try:
+        mkl_s, mkl_error = try_out("ieee")
+        onednn_s, onednn_error = try_out("bf16")
+    finally:
+        setting.fp32_precision = before
     is_better = onednn_s < 0.9 * mkl_s and onednn_error < 4 * mkl_error
-    setting.fp32_precision = "bf16" if is_better else "ieee"
     return "onednn" if is_better else "mkl"
 
 
@@ -167,6 +189,11 @@ def machine() -> Machine:
 def use_language() -> None:
     """Speak the language that the environment asks for."""
     language.use(os.environ.get("SPARROW_LANGUAGE", "en"))
+
+
+def environment_with(**changes: str) -> dict[str, str]:
+    """The environment of this process with some changes, for a child process."""
+    return {**os.environ, **changes}
 
 
 def cache_folder() -> Path:
