@@ -41,7 +41,6 @@ def chat(
 
     folder = assets.find(name) if name in assets.ASSETS else Path(name)
     where = runtime.device()
-    runtime.use_fast_matmul()
     talk = Conversation(
         Sparrow.from_pretrained(folder).to(where, runtime.compute_dtype(where)),
         Tokenizer(folder),

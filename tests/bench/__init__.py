@@ -1,0 +1,1 @@
+"""Comparisons with peers: each runs both sides in turn and writes one JSON."""

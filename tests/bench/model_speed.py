@@ -1,0 +1,151 @@
+"""Our model beside transformers' DeepseekV3ForCausalLM of the same shape, on the CPU."""
+
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from sparrow import Config, Sparrow, runtime
+from sparrow.decode import generate as write_tokens
+from sparrow.model.cache import bytes_per_token
+from tests.bench.measure import Result, compare_rates
+
+PEER = "transformers DeepseekV3ForCausalLM"
+BATCH, LENGTH = 64, 80  # a batch of Countdown problems with their traces
+REQUESTS, PROMPT, NEW = 256, 16, 64
+
+
+def pair(config: Config) -> tuple[Sparrow, Any]:
+    """Two models with the same weights: ours, and transformers' own."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    torch.manual_seed(0)
+    ours = Sparrow(config)
+    with tempfile.TemporaryDirectory() as folder:
+        ours.save_pretrained(folder)
+        return ours, transformers.AutoModelForCausalLM.from_pretrained(folder)
+
+
+def _training_step(
+    model: torch.nn.Module, forward: Callable[[torch.Tensor], torch.Tensor]
+) -> Callable[[], None]:
+    """Forward, backward and AdamW on one fixed batch."""
+    draw = torch.Generator().manual_seed(1)
+    ids = torch.randint(512, (BATCH, LENGTH), generator=draw)
+    target = ids.roll(-1, dims=1)
+    target[:, -1] = -100
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+
+    def step() -> None:
+        logits = forward(ids)
+        F.cross_entropy(logits.flatten(0, 1), target.flatten()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def train() -> Result:
+    """One training step of pico, without MTP, which the peer does not train."""
+    config = Config.preset("pico").replace(num_nextn_predict_layers=0)
+    ours, peer = pair(config)
+    our_step = _training_step(ours, ours)
+    peer_step = _training_step(peer, lambda ids: peer(ids, use_cache=False).logits)
+
+    def our_fast_step() -> None:
+        with runtime.fast_matmul():
+            our_step()
+
+    def peer_fast_step() -> None:
+        with runtime.fast_matmul():
+            peer_step()
+
+    figures = compare_rates(our_fast_step, peer_step, BATCH * LENGTH, pairs=15)
+    same_library = compare_rates(our_step, peer_step, BATCH * LENGTH, pairs=7)
+    both_fast = compare_rates(our_fast_step, peer_fast_step, BATCH * LENGTH, pairs=7)
+    with runtime.fast_matmul() as library:
+        pass
+    return Result(
+        name="train",
+        what=f"pico training step, {BATCH} × {LENGTH} tokens, fp32, AdamW",
+        unit="tokens/s",
+        peer_name=PEER,
+        notes={
+            "our_matmul_library": library,
+            "ratio_if_both_use_pytorchs_default": same_library["ratio"],
+            "ratio_if_both_use_the_faster_library": both_fast["ratio"],
+        },
+        **figures,  # type: ignore[arg-type]
+    )
+
+
+def generate() -> Result:
+    """Sample 64 tokens for each of 256 different prompts."""
+    config = Config.preset("pico").replace(num_nextn_predict_layers=0)
+    ours, peer = pair(config)
+    ours.eval()
+    peer.eval()
+    draw = torch.Generator().manual_seed(1)
+    prompts = torch.randint(512, (REQUESTS, PROMPT), generator=draw)
+    lists = prompts.tolist()
+
+    def our_run() -> None:
+        write_tokens(ours, lists, max_new_tokens=NEW, generator=draw)
+
+    def peer_run() -> None:
+        peer.generate(
+            prompts,
+            max_new_tokens=NEW,
+            min_new_tokens=NEW,
+            do_sample=True,
+            top_k=0,
+            pad_token_id=0,
+        )
+
+    return Result(
+        name="generate",
+        what=f"pico sampling, {REQUESTS} requests × {NEW} tokens, fp32",
+        unit="tokens/s",
+        peer_name=f"{PEER}.generate",
+        **compare_rates(our_run, peer_run, REQUESTS * NEW, pairs=7),  # type: ignore[arg-type]
+    )
+
+
+def cache_bytes() -> Result:
+    """Bytes of cache that one token really occupies, on both sides."""
+    config = Config.preset("pico").replace(num_nextn_predict_layers=0)
+    ours, peer = pair(config)
+    ids = torch.randint(512, (1, PROMPT))
+    with torch.no_grad():
+        cache = ours.new_cache(1, PROMPT)
+        ours(ids, cache=cache)
+        past = peer(ids, use_cache=True).past_key_values
+    kept = [tensor for layer in past.layers for tensor in (layer.keys, layer.values)]
+    peer_bytes = sum(each.numel() * each.element_size() for each in kept) / PROMPT
+    our_bytes = cache.bytes_used / PROMPT
+    heads = config.num_attention_heads
+    head = config.qk_nope_head_dim + config.qk_rope_head_dim + config.v_head_dim
+    ratio = peer_bytes / our_bytes
+    return Result(
+        name="cache_bytes",
+        what="pico cache, fp32, one token",
+        ours=our_bytes,
+        peer=peer_bytes,
+        ratio=ratio,
+        ratio_low=ratio,
+        ratio_high=ratio,
+        unit="bytes/token",
+        peer_name=PEER,
+        pairs=1,
+        notes={
+            "formula": bytes_per_token(config, 4),
+            "if_keys_and_values_were_expanded": heads
+            * head
+            * config.num_hidden_layers
+            * 4,
+        },
+    )
