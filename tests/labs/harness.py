@@ -13,7 +13,7 @@ A lab's test is then a table:
         "2.3": harness.Exercise(
             wrong=[
                 Mutant("no scale", no_scale, says="missing"),
-                Mutant("adds", patched("sparrow.model.mla:scores", "* scale", "+ scale")),
+                Mutant("adds", patched("sparrow.model.mla:scores", "* s", "+ s")),
                 ...
             ],
             right=[mla.scores, scores_by_loop],

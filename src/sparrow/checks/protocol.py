@@ -17,7 +17,7 @@ __all__ = ["Case", "Check", "Plain", "Verdict", "copied", "plain", "seed_of"]
 
 # What may pass between a submission and the grader. Nothing here can carry code.
 Plain: TypeAlias = (
-    "None | bool | int | float | str | list[Plain] | dict[str, Plain] | torch.Tensor"
+    "bool | int | float | str | list[Plain] | dict[str, Plain] | torch.Tensor | None"
 )
 
 

@@ -22,7 +22,7 @@ def find(exercise: str) -> Check:
     if number is None:
         raise CheckError(
             _(
-                "{exercise!r} is no exercise: write its number, such as 2.3, in quotes.",
+                "{exercise!r} is no exercise: write a number such as 2.3, in quotes.",
                 exercise=exercise,
             )
         )

@@ -1,0 +1,63 @@
+"""How nbgrader works in this course; `nbgrader` and formgrader read it.
+
+Submissions run in our sandbox (`workshop.sandbox`), in place of nbgrader's Execute.
+"""
+
+from pathlib import Path
+
+from workshop.grading import settings
+
+c = get_config()  # type: ignore[name-defined]  # noqa: F821
+
+here = Path(__file__).resolve().parent
+
+c.CourseDirectory.root = str(here)
+c.CourseDirectory.course_id = "sparrow"
+c.CourseDirectory.db_url = f"sqlite:///{here / 'gradebook.db'}"
+
+# One lab is two folders: solutions/LAB (full) and labs/LAB (what learners get).
+c.CourseDirectory.source_directory = "solutions"
+c.CourseDirectory.release_directory = "labs"
+
+c.GenerateAssignment.preprocessors = [
+    "nbgrader.preprocessors.LockCells",
+    "workshop.grading.preprocessors.CutStubs",  # after it, no answer is left to save
+    "nbgrader.preprocessors.ClearOutput",
+    "nbgrader.preprocessors.CheckCellMetadata",
+    "nbgrader.preprocessors.ComputeChecksums",
+    "nbgrader.preprocessors.SaveCells",  # the gradebook keeps the released cells
+    "nbgrader.preprocessors.ComputeChecksums",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+
+c.Autograde.pre_convert_hook = "workshop.grading.hooks.examine_before_autograde"
+c.Autograde.sanitize_preprocessors = [
+    "workshop.grading.preprocessors.RepairCells",  # first: the others trust metadata
+    "nbgrader.preprocessors.ClearOutput",
+    "nbgrader.preprocessors.DeduplicateIds",
+    "nbgrader.preprocessors.OverwriteKernelspec",
+    "nbgrader.preprocessors.OverwriteCells",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+c.Autograde.autograde_preprocessors = [
+    "workshop.grading.preprocessors.RunInSandbox",
+    "nbgrader.preprocessors.IgnorePattern",
+    "nbconvert.preprocessors.ClearMetadataPreprocessor",
+    "nbgrader.preprocessors.LimitOutput",
+    "workshop.grading.preprocessors.RecordScores",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    # After the scores, which depend on what the learner wrote, letter by letter.
+    "workshop.grading.preprocessors.SanitizeAnswers",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+c.SanitizeAnswers.enabled = True
+
+# Pages without script from a submission, and without a request to another host.
+c.HTMLExporter.filters = {
+    "markdown2html": "workshop.grading.render.markdown",
+    "exercise_number": "workshop.grading.render.exercise_number",
+    "say": "workshop.grading.render.say",
+    "spoken_language": "workshop.grading.render.spoken_language",
+}
+c.HTMLExporter.extra_template_basedirs = [str(settings.TEMPLATES)]
+c.HTMLExporter.extra_template_paths = [str(settings.TEMPLATES / "quiet")]

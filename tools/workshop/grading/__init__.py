@@ -1,0 +1,1 @@
+"""Grade submissions: run them in the sandbox, judge outside, keep nbgrader's books."""

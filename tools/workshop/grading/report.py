@@ -1,0 +1,69 @@
+"""Say how it went: to the learner as Markdown, to the instructor as a table."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from sparrow.checks.display import lines
+from sparrow.checks.judging import Outcome
+from sparrow.language import _
+
+__all__ = ["Mark", "comment", "points_in_words", "table"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One exercise of one learner; `score` is None until a person has graded it."""
+
+    exercise: str
+    score: float | None
+    points: float
+
+
+def comment(outcome: Outcome, points: float) -> str:
+    """What the learner reads below the answer: groups and causes, never a case."""
+    earned = points_in_words(outcome.points_frac * points)
+    head = _("{earned} of {points} points.", earned=earned, points=f"{points:g}")
+    rows = [
+        f"- {'✓' if each.passed else '✗'} {escaped(_(each.name))}"
+        + (f": {escaped(message)}" if message else "")
+        for each, message in lines(outcome)
+    ]
+    return "\n".join([head, "", *rows])
+
+
+def points_in_words(points: float) -> str:
+    """At most two decimals, none where there are none."""
+    return f"{round(points, 2):g}"
+
+
+def escaped(text: str) -> str:
+    """Text that may hold a submission's own words, as harmless Markdown."""
+    shown = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]()#+!|~$-])", r"\\\1", shown)
+
+
+def table(lab: str, marks: dict[str, Sequence[Mark]], refused: dict[str, str]) -> Table:
+    """Learners by exercises. A dot waits for a person; a dash was not graded."""
+    columns = next(iter(marks.values()), ())
+    shown = Table(title=_("Lab {lab}", lab=lab), title_justify="left")
+    shown.add_column(_("Learner"), no_wrap=True, overflow="ellipsis")
+    for each in columns:
+        shown.add_column(f"{each.exercise}\n/{each.points:g}", justify="right")
+    total = sum(each.points for each in columns)
+    shown.add_column(_("Total") + f"\n/{total:g}", justify="right")
+    for learner in sorted({*marks, *refused}):
+        row = marks.get(learner)
+        if row is None or learner in refused:
+            shown.add_row(learner, *["–"] * (len(columns) + 1))
+            continue
+        waiting = any(each.score is None for each in row)
+        earned = points_in_words(sum(each.score or 0 for each in row))
+        shown.add_row(
+            learner,
+            *("·" if m.score is None else points_in_words(m.score) for m in row),
+            f"{earned} + ·" if waiting else earned,
+        )
+    return shown

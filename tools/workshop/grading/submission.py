@@ -1,0 +1,114 @@
+"""Look at a submission before anything reads it: small, plain, a real notebook."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from sparrow.errors import SparrowError
+from sparrow.language import _
+
+__all__ = ["MAX_MIB", "Refused", "examine"]
+
+MAX_MIB = 20  # of one notebook; with its plots a lab needs 2
+MAX_FOLDER_MIB = 200  # of everything that is handed in beside it
+MIB = 1024**2
+
+
+class Refused(SparrowError):  # noqa: N818: it says what happened
+    """A submission that is not graded, and why."""
+
+
+def examine(folder: Path, lab: str) -> None:
+    """Refuse what must not be read, copied or parsed.
+
+    nbgrader copies every file of a submission into the feedback that the learner gets
+    back. So a link to a file of ours would hand that file out.
+
+    Raises:
+        Refused: one sentence for the instructor.
+    """
+    _examine_files(folder)
+    path = folder / f"{lab}.ipynb"
+    if not path.is_file():
+        raise Refused(_("There is no notebook {file}.", file=path.name))
+    size = path.stat().st_size
+    if size > MAX_MIB * MIB:
+        raise Refused(
+            _(
+                "The notebook has {size} MiB, and {most} MiB is the most: clear its "
+                "outputs and hand it in again.",
+                size=round(size / MIB),
+                most=MAX_MIB,
+            )
+        )
+    _examine_notebook(_parse(path), lab)
+
+
+def _examine_files(folder: Path) -> None:
+    total = 0
+    for path in [folder, *folder.rglob("*")]:
+        mode = path.lstat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise Refused(
+                _(
+                    "{file} is a link or a special file: only plain files are graded.",
+                    file=path.relative_to(folder.parent),
+                )
+            )
+        total += path.lstat().st_size
+    if total > MAX_FOLDER_MIB * MIB:
+        raise Refused(
+            _("The submission has more than {most} MiB of files.", most=MAX_FOLDER_MIB)
+        )
+
+
+def _parse(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise Refused(
+            _(
+                "{file} is no JSON, so it is no notebook: was it cut off on its way?",
+                file=path.name,
+            )
+        ) from error
+    except OSError as error:
+        raise Refused(
+            _("{file} cannot be read: {reason}.", file=path.name, reason=error.strerror)
+        ) from error
+
+
+def _examine_notebook(found: Any, lab: str) -> None:
+    broken = Refused(
+        _(
+            "The file is JSON, but no notebook of format 4: hand in the notebook."
+        )
+    )
+    if not isinstance(found, dict) or found.get("nbformat") != 4:
+        raise broken
+    try:
+        nbformat.validate(nbformat.from_dict(found))
+    except (Exception, RecursionError) as error:
+        raise broken from error
+    about = found["metadata"].get("sparrow")
+    named = about.get("lab") if isinstance(about, dict) else None
+    if named is not None and named != lab:
+        raise Refused(
+            _(
+                "This is the notebook of lab {got}, handed in as {want}.",
+                got=str(named)[:60],
+                want=lab,
+            )
+        )
+    if named is None and not any(map(_is_graded, found["cells"])):
+        raise Refused(
+            _("No cell of this notebook belongs to lab {lab}: is it another?", lab=lab)
+        )
+
+
+def _is_graded(cell: Any) -> bool:
+    about = cell["metadata"].get("nbgrader")
+    return isinstance(about, dict) and isinstance(about.get("grade_id"), str)

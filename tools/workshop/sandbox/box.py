@@ -1,0 +1,321 @@
+"""The grader's side of the sandbox: send a job, read answers that may be hostile."""
+
+import json
+import os
+import select
+import socket
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sparrow import language
+from sparrow.checks import wire
+from sparrow.checks.judging import Answer
+from sparrow.checks.protocol import Plain
+from sparrow.errors import WireError
+from sparrow.language import _
+from workshop.sandbox.bubblewrap import SandboxError, command, start_code
+from workshop.sandbox.limits import Limits
+
+__all__ = ["Box", "Job", "Reply"]
+
+START_S = 90.0  # importing PyTorch from a cold, slow disk
+GRACE_S = 5.0  # for the namespaces, before we give the whole box up
+HEADER = struct.Struct(">II")
+LENGTH = struct.Struct(">I")
+LONGEST_FAILURE = 600  # characters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What to run: cells, then one object from them on every input.
+
+    Args:
+        cells: name and source of each cell, in order.
+        name: the function or the value that the cells define.
+        driver: applies it, see `sparrow.checks.drivers`.
+        inputs: one for each case.
+        imports_from: code whose import statements are tried first.
+        disable: `module:symbol` of the library that must raise.
+    """
+
+    cells: list[tuple[str, str]]
+    name: str
+    driver: str
+    inputs: list[dict[str, Plain]]
+    imports_from: list[str] = field(default_factory=list)
+    disable: list[str] = field(default_factory=list)
+
+    def encode(self) -> bytes:
+        """The job as the sandbox reads it."""
+        cells: list[Plain] = [{"name": n, "source": s} for n, s in self.cells]
+        return wire.encode(
+            {
+                "cells": cells,
+                "object": self.name,
+                "driver": self.driver,
+                "inputs": list(self.inputs),
+                "imports_from": list(self.imports_from),
+                "disable": list(self.disable),
+                "language": language.current(),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer for each input, and how the run ended.
+
+    `ended` is `done`, `time`, `memory`, `output` or `broken`.
+    """
+
+    answers: list[Answer]
+    ended: str
+
+
+class Box:
+    """A warm sandbox, started at the first job and again whenever it breaks.
+
+        with Box() as box:
+            reply = box.run(job, Limits(seconds=5))
+
+    Args:
+        bare: no sandbox, only limits. For an instructor's own notebooks.
+    """
+
+    def __init__(self, *, bare: bool = False) -> None:
+        self.bare = bare
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    def __enter__(self) -> "Box":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start now, so that the first job need not wait.
+
+        Raises:
+            SandboxError: bubblewrap is missing or cannot work here.
+        """
+        if self._process is not None:
+            return
+        ours, theirs = socket.socketpair()
+        number = theirs.fileno()
+        if self.bare:
+            folder = Path(__file__).parent
+            words = [sys.executable, *start_code(folder, number, "bare")]
+        else:
+            words = command(number)
+        self._process = subprocess.Popen(
+            words,
+            pass_fds=[number],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        theirs.close()
+        self._control = ours
+        if self._line(START_S) != b"ready":
+            reason = self._last_words()
+            self.close()
+            raise _cannot_work(reason)
+
+    def close(self) -> None:
+        """End everything inside."""
+        process, self._process = self._process, None
+        control, self._control = self._control, None
+        if control is not None:
+            control.close()
+        if process is not None:
+            process.kill()
+            process.wait()
+            if process.stderr is not None:
+                process.stderr.close()
+
+    def run(self, job: Job, limits: Limits) -> Reply:
+        """Run a job; whatever happens inside, there is one answer for each input.
+
+        Raises:
+            SandboxError: the sandbox cannot work on this machine.
+        """
+        self.start()
+        reading = self._send(job.encode(), limits)
+        try:
+            data, ended = self._read(reading, limits)
+        finally:
+            os.close(reading)
+        if ended != "late":
+            told = self._how_it_ended()
+            ended = ended or told
+        if ended in ("late", "broken"):
+            self.close()  # the next job gets a new one
+            ended = "time" if ended == "late" else ended
+        return _reply(data, ended, job, limits)
+
+    def _send(self, payload: bytes, limits: Limits) -> int:
+        """Send the job and the end of a fresh pipe; return our end."""
+        assert self._control is not None
+        reading, writing = os.pipe()
+        settings = json.dumps(asdict(limits)).encode()
+        header = HEADER.pack(len(settings), len(payload))
+        try:
+            socket.send_fds(self._control, [header], [writing])
+            self._control.sendall(settings + payload)
+        except OSError as error:
+            os.close(reading)
+            reason = self._last_words()
+            self.close()
+            raise _cannot_work(reason or str(error)) from error
+        finally:
+            os.close(writing)
+        return reading
+
+    def _read(self, reading: int, limits: Limits) -> tuple[bytes, str]:
+        """All that comes out, up to the limits; and why we stopped reading."""
+        deadline = time.monotonic() + limits.seconds + GRACE_S
+        most = limits.output_kib * 1024
+        data = bytearray()
+        while True:
+            left = deadline - time.monotonic()
+            ready, _w, _x = select.select([reading], [], [], max(0.0, left))
+            if not ready:
+                return bytes(data), "late"
+            piece = os.read(reading, 1024 * 1024)
+            if not piece:
+                return bytes(data), ""
+            data += piece
+            if len(data) > most:
+                return bytes(data[:most]), "output"
+
+    def _how_it_ended(self) -> str:
+        """What the keeper says; it is ours, but the line may never come."""
+        try:
+            found: dict[str, Any] = json.loads(self._line(GRACE_S))
+        except ValueError:
+            return "broken"
+        if found.get("ended") == "broken" and not self.bare:
+            self.close()
+            raise _cannot_work(str(found.get("error", "")))
+        return str(found.get("ended"))
+
+    def _line(self, seconds: float) -> bytes:
+        """One line from inside, without its end; empty if it does not come."""
+        assert self._control is not None
+        self._control.settimeout(seconds)
+        line = b""
+        try:
+            while not line.endswith(b"\n"):
+                piece = self._control.recv(1)
+                if not piece:
+                    return b""
+                line += piece
+        except OSError:
+            return b""
+        finally:
+            self._control.settimeout(None)
+        return line.strip()
+
+    def _last_words(self) -> str:
+        """The last line that the sandbox wrote as it failed."""
+        assert self._process is not None
+        self._process.kill()
+        _out, text = self._process.communicate()
+        lines = text.decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+
+def _cannot_work(reason: str) -> SandboxError:
+    return SandboxError(
+        _(
+            "The sandbox cannot work on this machine ({reason}). Submissions are not "
+            "graded without it: allow user namespaces for bubblewrap (on Ubuntu, "
+            "`sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`).",
+            reason=reason or _("it gave no reason"),
+        )
+    )
+
+
+def _reply(data: bytes, ended: str, job: Job, limits: Limits) -> Reply:
+    """Turn bytes into answers; whatever is missing or strange is a failure."""
+    frames = _frames(data)
+    head = next(frames, None)
+    failure = _failure_of(head) if head is not None else ""
+    answers: list[Answer] = []
+    if head is not None and not failure:
+        for frame in frames:
+            if len(answers) == len(job.inputs):
+                break
+            answers.append(_answer(frame))
+    missing = Answer(failure=failure or _why_missing(ended, limits))
+    answers += [missing] * (len(job.inputs) - len(answers))
+    return Reply(answers, "done" if ended == "stopped" else ended)
+
+
+def _frames(data: bytes) -> Any:
+    """Each message in turn; the rest of damaged bytes is silence."""
+    at = 0
+    while at + LENGTH.size <= len(data):
+        (length,) = LENGTH.unpack_from(data, at)
+        at += LENGTH.size
+        if at + length > len(data):
+            return
+        yield data[at : at + length]
+        at += length
+
+
+def _answer(frame: bytes) -> Answer:
+    try:
+        found = wire.decode(frame)
+    except WireError as error:
+        return Answer(failure=str(error))
+    if not isinstance(found, dict) or "value" not in found:
+        return Answer(failure=_failure_text(found))
+    if found.get("failure"):
+        return Answer(failure=_failure_text(found))
+    return Answer(value=found["value"])
+
+
+def _failure_of(frame: bytes) -> str:
+    try:
+        found = wire.decode(frame)
+    except WireError as error:
+        return str(error)
+    is_fine = isinstance(found, dict) and found.get("failure") == ""
+    return "" if is_fine else _failure_text(found)
+
+
+def _failure_text(found: Plain) -> str:
+    """The submission's own words: one line of printable characters, not too long."""
+    text = found.get("failure") if isinstance(found, dict) else None
+    if not isinstance(text, str) or not text:
+        return _("The answer cannot be read.")
+    shown = "".join(each if each.isprintable() else " " for each in text)
+    return shown[:LONGEST_FAILURE]
+
+
+def _why_missing(ended: str, limits: Limits) -> str:
+    """Why there is no answer, in one sentence."""
+    if ended == "time":
+        return _(
+            "It took longer than {n} s and was stopped: is there a loop without an "
+            "end?",
+            n=f"{limits.seconds:g}",
+        )
+    if ended == "memory":
+        return _("It needs more than {n} GiB of memory.", n=f"{limits.memory_gib:g}")
+    if ended == "output":
+        return _("It answers with more than {n} KiB.", n=limits.output_kib)
+    return _("The program ended before it answered.")

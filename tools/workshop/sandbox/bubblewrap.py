@@ -1,0 +1,175 @@
+"""The view of this machine that a submission gets: Python, the library, nothing else.
+
+The course folder is not mounted, so solutions, gradebook, secret and other people's
+work do not exist inside. Everything is read-only. There is no network.
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import sparrow
+from sparrow.errors import SparrowError
+from sparrow.language import _
+from workshop.sandbox import inside
+
+__all__ = ["SandboxError", "command", "start_code"]
+
+INSIDE = Path("/sandbox")
+# What the checks need to be driven. The lab modules hold references and stay outside,
+# and so does every module that is not named here.
+CHECKS_SEEN = (
+    "__init__",
+    "compare",
+    "display",
+    "drivers",
+    "failures",
+    "judging",
+    "library",
+    "protocol",
+    "registry",
+    "runner",
+    "wire",
+)
+SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
+ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "HOME": "/tmp",
+    "TMPDIR": "/tmp",
+    "MPLCONFIGDIR": "/tmp",
+    "SPARROW_HOME": "/tmp/sparrow",
+    "LANG": "C.UTF-8",
+    "USER": "learner",
+    "OMP_NUM_THREADS": "1",  # a forked process has none of its parent's threads
+    "MKL_NUM_THREADS": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+class SandboxError(SparrowError):
+    """The sandbox is missing, or cannot work on this machine."""
+
+
+def command(socket_number: int) -> list[str]:
+    """The command line that starts the warm process inside bubblewrap.
+
+    Raises:
+        SandboxError: bubblewrap is not installed.
+    """
+    found = shutil.which("bwrap")
+    if found is None or not sys.platform.startswith("linux"):
+        raise SandboxError(
+            _(
+                "Grading runs submissions inside bubblewrap, and it is not here: "
+                "install it with `sudo apt install bubblewrap`. For your own notebooks "
+                "only, --no-sandbox does without."
+            )
+        )
+    is_root = os.geteuid() == 0
+    return [
+        found,
+        *(_as_root() if is_root else ["--unshare-all", "--proc", "/proc"]),
+        "--die-with-parent",
+        "--new-session",
+        "--clearenv",
+        *_flat("--setenv", ENVIRONMENT.items()),
+        *_system(),
+        *_reachable(
+            [
+                *_python(),
+                *_library(),
+                *("--ro-bind", str(Path(inside.__file__).parent)),
+                str(INSIDE / "inside"),
+            ]
+        ),
+        *("--dev", "/dev", "--dir", "/tmp"),
+        *("--remount-ro", "/dev", "--remount-ro", "/"),
+        *("--chdir", "/tmp"),
+        sys.executable,
+        *start_code(INSIDE, socket_number, "root" if is_root else "user"),
+    ]
+
+
+def start_code(folder: Path, socket_number: int, how: str) -> list[str]:
+    """Python's arguments that start the warm process from `folder`/inside."""
+    code = (
+        f"import sys; sys.path.append({str(folder)!r}); "
+        "from inside import warm; sys.exit(warm.main(sys.argv[1:]))"
+    )
+    return ["-s", "-B", "-c", code, str(socket_number), how]
+
+
+def _as_root() -> list[str]:
+    """Root needs no user namespace, and drops to nobody inside (see `inside.warm`)."""
+    kept = ("CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
+    return [
+        *("--unshare-pid", "--unshare-ipc", "--unshare-net", "--unshare-uts"),
+        *("--cap-drop", "ALL"),
+        *(word for name in kept for word in ("--cap-add", name)),
+        *("--dir", "/proc"),
+    ]
+
+
+def _system() -> list[str]:
+    """/usr, and the old names that point into it."""
+    words = ["--ro-bind", "/usr", "/usr"]
+    for name in map(Path, SYSTEM):
+        if name.is_symlink():
+            words += ["--symlink", os.readlink(name), str(name)]
+        elif name.is_dir():
+            words += ["--ro-bind", str(name), str(name)]
+    for setting in SETTINGS:
+        words += ["--ro-bind-try", setting, setting]
+    return words
+
+
+def _python() -> list[str]:
+    """The interpreter and its packages, but nothing that lies beside them.
+
+    Somebody may have made the environment in the course folder itself.
+    """
+    words = []
+    prefixes = {sys.base_prefix, sys.prefix, sys.exec_prefix, sys.base_exec_prefix}
+    for prefix in sorted(map(Path, prefixes)):
+        if prefix.is_relative_to("/usr"):
+            continue
+        for name in ("bin", "lib", "lib64", "pyvenv.cfg"):
+            if (prefix / name).exists():
+                words += ["--ro-bind", str(prefix / name), str(prefix / name)]
+    real = Path(sys.executable).resolve()
+    bound = [Path(word) for word in words[1::3]]
+    if not any(real.is_relative_to(each) for each in [*bound, Path("/usr")]):
+        words += ["--ro-bind", str(real), str(real)]
+    return words
+
+
+def _library() -> list[str]:
+    """The library without the checks' references."""
+    package = Path(sparrow.__file__).parent
+    checks = package / "checks"
+    words = ["--ro-bind", str(package), str(package), "--tmpfs", str(checks)]
+    for name in CHECKS_SEEN:
+        words += ["--ro-bind", *2 * [str(checks / f"{name}.py")]]
+    return [*words, "--remount-ro", str(checks)]
+
+
+def _reachable(words: list[str]) -> list[str]:
+    """Before the mounts, make their parent folders, which nobody may pass otherwise."""
+    targets = [
+        Path(word)
+        for option, word in zip(words, words[2:], strict=False)
+        if option == "--ro-bind"
+    ]
+    parents = {each for target in targets for each in target.parents}
+    made = []
+    for each in sorted(parents - {Path("/")}):
+        if not any(each.is_relative_to(target) for target in targets):
+            made += ["--perms", "0755", "--dir", str(each)]
+    return [*made, *words]
+
+
+def _flat(option: str, pairs: object) -> list[str]:
+    assert not isinstance(pairs, str)
+    return [word for pair in pairs for word in (option, *pair)]  # type: ignore[attr-defined]
