@@ -3,27 +3,31 @@
 Bubblewrap, Chromium, Node and SmolLM2's weights may be missing on a learner's machine:
 tests that need one are skipped there, with a word. `--require-everything` turns such a
 skip into a failure: `.ci/run` installs all of them.
+
+Fixtures: `smollm2` (the folder of the real weights), `chromium` (a browser) and `page`
+(a page of it, that cannot reach other hosts and keeps what it tried in `page.foreign`).
 """
 
-import ipaddress
 import os
 import shutil
-import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-# Before torch is imported: two workers on two cores must not fight for both.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 from sparrow import assets
+from tests import network_guard
 
 REAL_CACHE = assets.folder_of("smollm2").parent
+FOREIGN_TO_TESTS = ("SPARROW_LANGUAGE", "SPARROW_DEVICE", "SPARROW_COURSE")
 
 
-def _bubblewrap_works() -> bool:
+@cache
+def bubblewrap_works() -> bool:
     """Installed is not enough: a kernel may forbid what it needs."""
     if shutil.which("bwrap") is None:
         return False
@@ -31,19 +35,22 @@ def _bubblewrap_works() -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-NEEDS = {
-    "needs_bubblewrap": (_bubblewrap_works, "bubblewrap does not work here"),
-    "needs_chromium": (lambda: chromium() is not None, "Chromium is not installed"),
-    "needs_node": (lambda: shutil.which("node") is not None, "Node is not installed"),
+def find_chromium() -> str | None:
+    """The system's Chromium; playwright's own download is not needed."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+# mark -> is it there, and the reason of the skip
+NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
+    "needs_bubblewrap": (bubblewrap_works, "bubblewrap does not work here"),
+    "needs_chromium": (lambda: bool(find_chromium()), "Chromium is not installed"),
+    "needs_node": (lambda: bool(shutil.which("node")), "Node is not installed"),
 }
 
 
-def chromium() -> str | None:
-    """The system's Chromium."""
-    return shutil.which("chromium") or shutil.which("chromium-browser")
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the switch that `.ci/run` uses."""
     parser.addoption(
         "--require-everything",
         action="store_true",
@@ -52,94 +59,118 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Register the marks; share the cores, before torch is imported."""
     for name, (_is_there, reason) in NEEDS.items():
         config.addinivalue_line("markers", f"{name}: skipped where {reason}")
+    is_parallel = hasattr(config, "workerinput") or config.getoption("numprocesses", 0)
+    os.environ["OMP_NUM_THREADS"] = "1" if is_parallel else "2"
 
 
 def _missing(config: pytest.Config, reason: str) -> None:
     """Skip with a word, or fail where everything was promised."""
     if config.getoption("--require-everything"):
-        pytest.fail(f"{reason}, and --require-everything was asked for")
+        pytest.fail(f"{reason}, but --require-everything was given", pytrace=False)
     pytest.skip(reason)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Look at the marks before any fixture is made."""
     for name, (is_there, reason) in NEEDS.items():
         if item.get_closest_marker(name) and not is_there():
             _missing(item.config, reason)
 
 
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the person's own work."""
-    monkeypatch.setenv("SPARROW_HOME", str(tmp_path / "sparrow-home"))
-    monkeypatch.delenv("SPARROW_LANGUAGE", raising=False)
-    monkeypatch.delenv("SPARROW_COURSE", raising=False)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Cut the network for a test and all its fixtures, unless it is marked."""
+    if item.get_closest_marker("network"):
+        return (yield)
+    with network_guard.guarded() as tried:
+        item.stash[TRIED] = tried
+        return (yield)
+
+
+TRIED = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(autouse=True)
-def _no_network(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A blocked request fails its test even where the code swallowed the error."""
+    yield
+    if tried := request.node.stash.get(TRIED, []):
+        pytest.fail(f"this test tried to reach {', '.join(tried)}", pytrace=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fixtures wider than a test do not touch the person's own work either."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARROW_HOME", str(tmp_path_factory.mktemp("sparrow-home")))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        for name in FOREIGN_TO_TESTS:
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def own_folders(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only this machine may be spoken to, unless a test is marked `network`."""
-    if request.node.get_closest_marker("network"):
-        return
-    connect = socket.socket.connect
-
-    def guarded(self: socket.socket, address: object) -> None:
-        if self.family in (socket.AF_INET, socket.AF_INET6):
-            host = str(address[0])  # type: ignore[index]
-            is_here = host == "localhost"
-            try:
-                is_here = is_here or ipaddress.ip_address(host).is_loopback
-            except ValueError:
-                is_here = is_here or False
-            if not is_here:
-                raise RuntimeError(f"a test tried to reach {host}")
-        connect(self, address)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+    """No test reads or writes the person's own work, or leaves any for the next."""
+    monkeypatch.setenv("SPARROW_HOME", str(tmp_path / "sparrow-home"))
+    own_cache = tmp_path / "sparrow-cache"
+    has_weights = "smollm2" in request.fixturenames
+    monkeypatch.setenv("SPARROW_CACHE", str(REAL_CACHE if has_weights else own_cache))
 
 
 @pytest.fixture(scope="session")
 def smollm2(pytestconfig: pytest.Config) -> Path:
     """The folder of the real weights, if they were fetched on this machine."""
-    if not assets.is_whole("smollm2"):
-        _missing(pytestconfig, "run once: sparrow assets get smollm2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARROW_CACHE", str(REAL_CACHE))
+        if not assets.is_whole("smollm2"):
+            _missing(pytestconfig, "run once: sparrow assets get smollm2")
     return REAL_CACHE / "smollm2"
 
 
-@pytest.fixture(scope="session")
-def _browser() -> Iterator[object]:
-    """One headless Chromium for all tests of a worker."""
+@pytest.fixture(scope="module")
+def chromium(pytestconfig: pytest.Config) -> Iterator[Any]:
+    """One headless browser for a module's tests; no other host has an address in it.
+
+    Not for the session: playwright keeps an event loop in this thread, in which other
+    modules' `asyncio.run` would fail.
+    """
     from playwright.sync_api import sync_playwright
 
-    arguments = ["--no-sandbox", "--disable-background-networking", "--disable-sync"]
+    if (program := find_chromium()) is None:
+        _missing(pytestconfig, NEEDS["needs_chromium"][1])
+    arguments = [
+        "--no-sandbox",  # as root, in a container
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium(), args=[*arguments, "--disable-component-update"]
-        )
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
         yield browser
         browser.close()
 
 
 @pytest.fixture
-def page(_browser: object) -> Iterator[object]:
-    """A fresh page; requests to other hosts are refused and kept in `foreign`."""
-    context = _browser.new_context(viewport={"width": 1280, "height": 900})  # type: ignore[attr-defined]
+def page(chromium: Any) -> Iterator[Any]:
+    """A fresh page; what it asks other hosts for fails, and is kept in `foreign`."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
     fresh = context.new_page()
     fresh.foreign = []
 
-    def refuse_foreign(route: object) -> None:
-        url = route.request.url  # type: ignore[attr-defined]
-        if url.startswith(
-            ("http://127.0.0.1", "http://localhost", "file:", "data:", "blob:")
+    def note(request: Any) -> None:
+        address = urlsplit(request.url)
+        if address.scheme.startswith(("http", "ws")) and not network_guard.is_here(
+            address.hostname
         ):
-            route.continue_()  # type: ignore[attr-defined]
-        else:
-            fresh.foreign.append(url)
-            route.abort()  # type: ignore[attr-defined]
+            fresh.foreign.append(request.url)
 
-    context.route("**/*", refuse_foreign)
+    context.on("request", note)
     yield fresh
     context.close()
