@@ -1,12 +1,13 @@
 """`sparrow cost`: data on standard output, one sentence for what is wrong."""
 
 import json
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from sparrow import runtime
 from sparrow.cli import main
+from sparrow.cost import ledger
 
 ADD = [
     "add",
@@ -24,22 +25,17 @@ ADD = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPARROW_HOME", str(tmp_path))
-
-
 def run(*words: str) -> Result:
     return CliRunner().invoke(main, ["cost", *words])
 
 
-def test_an_added_stage_is_shown_with_its_total(tmp_path: Path) -> None:
+def test_an_added_stage_is_shown_with_its_total() -> None:
     assert run(*ADD).exit_code == 0
     shown = run()
     assert shown.exit_code == 0
     assert "600 Wh" in shown.stdout
     assert "power_w" in shown.stdout
-    assert (tmp_path / "ledger.json").exists()
+    assert ledger.default_path().exists()
 
 
 def test_json_is_the_ledger_itself() -> None:
@@ -61,8 +57,9 @@ def test_an_entry_that_makes_no_sense_is_refused_with_status_two() -> None:
     assert "Traceback" not in got.output
 
 
-def test_a_broken_ledger_is_refused_with_status_one(tmp_path: Path) -> None:
-    (tmp_path / "ledger.json").write_text("{", encoding="utf-8")
+def test_a_broken_ledger_is_refused_with_status_one() -> None:
+    path = runtime.writable_folder(runtime.home_folder()) / "ledger.json"
+    path.write_text("{", encoding="utf-8")
     got = run()
     assert got.exit_code == 1
     assert "is no ledger that can be read" in got.stderr
