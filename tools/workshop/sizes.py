@@ -32,9 +32,7 @@ class Size:
 
 
 def _files() -> list[Path]:
-    return sorted(
-        path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")
-    )
+    return sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
 
 def modules() -> list[Size]:
