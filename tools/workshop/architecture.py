@@ -47,7 +47,7 @@ def ideas() -> dict[str, str]:
     found = {}
     for path in sorted(SOURCE.iterdir()):
         file = path / "__init__.py" if path.is_dir() else path
-        if file.suffix != ".py" or file.name.startswith("__") and path == file:
+        if file.suffix != ".py" or (file.name.startswith("__") and path == file):
             continue
         if file.exists():
             text = ast.get_docstring(ast.parse(file.read_text("utf-8"))) or ""

@@ -253,10 +253,14 @@ class LatentAttention(nn.Module):
     ) -> Tensor:
         """Rebuild keys and values, then attend as any transformer does."""
         k_nope, value = expand(latent, *self.up_projections())
+        if attend.is_short(q_nope.device, latent.shape[1]):
+            scores = expanded_scores(q_nope, q_rope, k_nope, k_rope, self.scale)
+            weights = attend.softmax(scores, mask).to(value.dtype)
+            return torch.einsum("bhqk,bkhv->bqhv", weights, value)
         shared = k_rope[:, :, None].expand(-1, -1, k_nope.shape[2], -1)
         query = torch.cat((q_nope, q_rope), dim=-1)
         key = torch.cat((k_nope, shared), dim=-1)
-        return attend.attend(query, key, value, mask, self.scale)
+        return attend.attend_fused(query, key, value, mask, self.scale)
 
     def _absorbed(
         self,
@@ -269,9 +273,5 @@ class LatentAttention(nn.Module):
         """Attend over the latents themselves."""
         w_up_key, w_up_value = self.up_projections()
         scores = absorbed_scores(q_nope, q_rope, latent, k_rope, w_up_key, self.scale)
-        if mask is None and q_nope.shape[1] > 1:
-            mask = torch.ones_like(scores[:1, :1], dtype=torch.bool).tril()
-        if mask is not None:
-            scores = scores.masked_fill(~mask, float("-inf"))
-        weights = scores.float().softmax(dim=-1).to(latent.dtype)
+        weights = attend.softmax(scores, mask).to(latent.dtype)
         return absorbed_context(weights, latent, w_up_value)
