@@ -9,7 +9,7 @@ from typing import Any
 HERE_BY_NAME = {"", "localhost", socket.gethostname()}
 
 
-class NetworkBlocked(RuntimeError):
+class NetworkBlockedError(RuntimeError):
     """Not an OSError: code that forgives a missing network must not hide it."""
 
 
@@ -35,7 +35,7 @@ def guarded() -> Iterator[list[str]]:
     def watch(host: object) -> None:
         if not is_here(host):
             tried.append(str(host))
-            raise NetworkBlocked(
+            raise NetworkBlockedError(
                 f"a test tried to reach {host}; serve it from 127.0.0.1, or mark the "
                 "test `network`"
             )
