@@ -35,7 +35,7 @@ def lab_cells(*, is_full: bool) -> list[nbformat.NotebookNode]:
             "The work is\n\n$$C = 6\\,N\\,D$$\n\nwhere $C$ counts FLOPs.",
             id="c002",
         ),
-        new_code_cell('print("shown", 40 + 2)', id="c003"),
+        new_code_cell('print("shown", end=" ", flush=True)\nprint(40 + 2)', id="c003"),
         new_markdown_cell("**Exercise 90.1** · build · 1 min · 1 points", id="c004"),
         answer,
         new_markdown_cell(

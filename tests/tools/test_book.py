@@ -128,6 +128,19 @@ def test_a_lab_that_fails_is_named_in_one_sentence(tmp_path):
         lab_pages.executed(tour, "", tmp_path / "cache")
 
 
+def test_a_lab_whose_weights_cannot_be_fetched_is_shown_without_outputs(
+    lab, tmp_path, capsys
+):
+    cells = lab_cells(is_full=True)
+    failing = "from sparrow.errors import AssetError\nraise AssetError('No network.')"
+    cells[2].source = failing
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    lab.full.write_text(nbformat.writes(notebook), "utf-8")
+    finished = book._finished(lab, "", tmp_path / "cache")
+    assert "no outputs: AssetError: No network. Build again" in capsys.readouterr().err
+    assert not any(cell.get("outputs") for cell in finished.cells)
+
+
 def test_a_file_that_is_no_notebook_is_named(tmp_path):
     path = tmp_path / "broken.ipynb"
     path.write_text('{"cells": [')

@@ -110,7 +110,7 @@ def _stage(root: Path, source: Path, labs: list[lab_pages.Lab]) -> None:
     (source / "labs").mkdir(exist_ok=True)
     for lab in labs:
         click.echo(_("Lab {lab} …", lab=lab.name), err=True)
-        finished = lab_pages.executed(lab, sources, root / "book/_build/.cache")
+        finished = _finished(lab, sources, root / "book/_build/.cache")
         shown = lab_pages.page(lab, finished)
         path = source / "labs" / lab.learner.name
         path.write_text(nbformat.writes(shown), "utf-8")
@@ -118,6 +118,21 @@ def _stage(root: Path, source: Path, labs: list[lab_pages.Lab]) -> None:
     table = yaml.safe_load(contents.read_text("utf-8"))
     _add_labs(table, labs)
     contents.write_text(yaml.safe_dump(table, sort_keys=False), "utf-8")
+
+
+def _finished(lab: lab_pages.Lab, sources: str, cache: Path) -> Any:
+    """The lab's run; without its outputs where real weights cannot be had offline."""
+    try:
+        return lab_pages.executed(lab, sources, cache)
+    except lab_pages.WeightsMissingError as error:
+        click.echo(
+            _(
+                "Its page shows no outputs: {reason} Build again with a network.",
+                reason=error,
+            ),
+            err=True,
+        )
+        return lab_pages.read_notebook(lab.full)
 
 
 def _add_labs(table: dict[str, Any], labs: list[lab_pages.Lab]) -> None:

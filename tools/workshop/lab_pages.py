@@ -12,11 +12,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import click
+
 from sparrow import runtime
-from sparrow.errors import SparrowError
+from sparrow.errors import AssetError, SparrowError
 from sparrow.language import _
 
-__all__ = ["BookError", "Lab", "executed", "find_labs", "page", "read_notebook"]
+__all__ = [
+    "BookError",
+    "Lab",
+    "WeightsMissingError",
+    "executed",
+    "find_labs",
+    "page",
+    "read_notebook",
+]
 
 CELL_SECONDS = 600
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -30,6 +40,10 @@ LINKS = (
 
 class BookError(SparrowError):
     """The book cannot be built; the sentence says what to mend."""
+
+
+class WeightsMissingError(BookError):
+    """A lab uses real weights that are not on this machine and cannot be fetched."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +100,7 @@ def executed(lab: Lab, sources: str, cache: Path) -> Any:
         cache: the folder of earlier runs.
 
     Raises:
+        WeightsMissingError: a cell needs weights, and there is no network.
         BookError: a cell failed.
     """
     import nbformat
@@ -119,6 +134,7 @@ def _run(lab: Lab) -> Any:
             notebook,
             timeout=CELL_SECONDS,
             kernel_name="python3",
+            coalesce_streams=True,  # a sentence printed in pieces is one output
             resources={"metadata": {"path": f"{folder}/work"}},
             config=Config({"KernelManager": _transport(folder)}),
         )
@@ -129,7 +145,9 @@ def _run(lab: Lab) -> Any:
                 )
             )
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            last = str(error).strip().splitlines()[-1]
+            last = click.unstyle(str(error).strip().splitlines()[-1])
+            if getattr(error, "ename", "") == AssetError.__name__:
+                raise WeightsMissingError(last) from error
             raise BookError(
                 _(
                     "The finished notebook of lab {lab} does not run to its end: "
