@@ -52,6 +52,12 @@ c.Autograde.autograde_preprocessors = [
 ]
 c.SanitizeAnswers.enabled = True
 
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "workshop.grading.preprocessors.MarkUngraded",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]
+
 # Pages without script from a submission, and without a request to another host.
 c.HTMLExporter.filters = {
     "markdown2html": "workshop.grading.render.markdown",
@@ -59,5 +65,7 @@ c.HTMLExporter.filters = {
     "say": "workshop.grading.render.say",
     "spoken_language": "workshop.grading.render.spoken_language",
 }
-c.HTMLExporter.extra_template_basedirs = [str(settings.TEMPLATES)]
-c.HTMLExporter.extra_template_paths = [str(settings.TEMPLATES / "quiet")]
+c.HTMLExporter.extra_template_basedirs = [
+    str(settings.TEMPLATES),  # ours first: feedback, and formgrader without MathJax
+    str(settings.NBGRADER_TEMPLATES),
+]

@@ -55,7 +55,7 @@ from sparrow.checks import drivers, find, library
 from sparrow.checks.failures import in_one_sentence
 from sparrow.checks.judging import Answer, Outcome, judge
 from sparrow.checks.protocol import seed_of
-from sparrow.checks.runner import SECONDS, run_public
+from sparrow.checks.runner import SECONDS, files_of, run_public
 
 SECRETS = ("one", "two", "three", "four", "five")
 PUBLIC_S = SECONDS  # what a learner waits at most
@@ -106,7 +106,7 @@ def hidden_outcome(exercise: str, answer: Any, secret: str) -> Outcome:
         try:
             answers.append(Answer(drivers.drive(check.driver, answer, case.inputs)))
         except Exception as error:
-            answers.append(Answer(failure=in_one_sentence(error, ())))
+            answers.append(Answer(failure=in_one_sentence(error, files_of(answer))))
     return judge(check, cases, answers)
 
 

@@ -4,6 +4,7 @@ import linecache
 import traceback
 from collections.abc import Container
 
+from sparrow.errors import CheckError
 from sparrow.language import _
 
 __all__ = ["TooSlow", "in_one_sentence"]
@@ -22,13 +23,15 @@ def in_one_sentence(error: BaseException, files: Container[str]) -> str:
         error: what it raised.
         files: the file names of the learner's code, as tracebacks name them.
     """
-    if isinstance(error, NotImplementedError):
+    if isinstance(error, CheckError):
+        return str(error)
+    if isinstance(error, NotImplementedError) and _is_stub(error, files):
         return _("Not written yet: write the steps, then delete the line with raise.")
     if isinstance(error, TooSlow):
         return _("It took too long and was stopped: is there a loop without an end?")
     if isinstance(error, RecursionError):
         return _("The function calls itself without an end.")
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "can't allocate memory" in _text_of(error):
         return _("It needs more memory than there is: are the shapes as you think?")
     text = _shortened(f"{type(error).__name__}: {_text_of(error)}".rstrip(": "))
     frame = _last_frame(error, files)
@@ -53,6 +56,12 @@ def _last_frame(error: BaseException, files: Container[str]) -> tuple[int, str] 
         if name in files:
             found = line, linecache.getline(name, line).strip()
     return found
+
+
+def _is_stub(error: BaseException, files: Container[str]) -> bool:
+    """The stub raises in its own line; PyTorch raises the same error deeper."""
+    frame = _last_frame(error, files)
+    return frame is not None and (not frame[1] or "NotImplementedError" in frame[1])
 
 
 def _text_of(error: BaseException) -> str:

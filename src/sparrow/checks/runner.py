@@ -15,7 +15,7 @@ from sparrow.checks.judging import Answer, Outcome, judge
 from sparrow.checks.protocol import Case, Check, seed_of
 from sparrow.checks.registry import find
 
-__all__ = ["Result", "check", "on_pass", "run_public"]
+__all__ = ["Result", "check", "files_of", "on_pass", "run_public"]
 
 SECONDS = 5.0  # a check that makes people wait is a check that they do not run
 
@@ -93,10 +93,10 @@ def _answer(checked: Check, case: Case, learner_object: Any) -> Answer:
     except (KeyboardInterrupt, TooSlow):
         raise
     except BaseException as error:  # SystemExit too: it must not close the notebook
-        return Answer(failure=in_one_sentence(error, _files_of(learner_object)))
+        return Answer(failure=in_one_sentence(error, files_of(learner_object)))
 
 
-def _files_of(learner_object: Any) -> set[str]:
+def files_of(learner_object: Any) -> set[str]:
     """Where tracebacks say that this object was written."""
     unwrapped = inspect.unwrap(learner_object) if callable(learner_object) else None
     code = getattr(unwrapped, "__code__", None)

@@ -20,7 +20,7 @@ from sparrow.language import _
 __all__ = ["MAX_BYTES", "decode", "encode"]
 
 MAX_BYTES = 32 * 1024**2
-MAX_JSON_BYTES = 4 * 1024**2
+MAX_JSON_BYTES = 1024**2
 MAX_DEPTH = 64
 MAX_TENSORS = 4096
 MAX_AXES = 12
@@ -106,35 +106,10 @@ def _pack(value: Plain, tensors: dict[str, Tensor], depth: int) -> Any:
 
 
 def _parse(header: bytes) -> Any:
-    """The JSON, once it is known to be shallow enough for the parser's stack."""
-    if _depth(header) > 3 * MAX_DEPTH:  # a dictionary costs two braces
-        raise _broken(_("it is nested too deeply"))
     try:
         return json.loads(header, parse_int=_whole, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise _broken(_("it is no JSON")) from error
-
-
-def _depth(text: bytes) -> int:
-    """How deeply the brackets nest, those inside strings left out."""
-    deepest = depth = 0
-    in_string = escaped = False
-    for byte in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:  # backslash
-                escaped = True
-            elif byte == 0x22:  # quote
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest
 
 
 def _whole(digits: str) -> int:
@@ -147,14 +122,17 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
 
 
-def _unpack(tree: Any, tensors: dict[str, Tensor]) -> Plain:
+def _unpack(tree: Any, tensors: dict[str, Tensor], depth: int = 0) -> Plain:
+    if depth > MAX_DEPTH:
+        raise _broken(_("it is nested too deeply"))
     if isinstance(tree, list):
-        return [_unpack(each, tensors) for each in tree]
+        return [_unpack(each, tensors, depth + 1) for each in tree]
     if not isinstance(tree, dict):
         return tree
     match tree:
         case {"d": dict(inner)} if len(tree) == 1:
-            return {key: _unpack(each, tensors) for key, each in inner.items()}
+            pairs = inner.items()
+            return {key: _unpack(each, tensors, depth + 1) for key, each in pairs}
         case {"t": str(key)} if len(tree) == 1 and key in tensors:
             return tensors[key]
         case {"f": "nan" | "inf" | "-inf" as text} if len(tree) == 1:

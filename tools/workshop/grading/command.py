@@ -60,7 +60,7 @@ def run(
     from workshop.grading.course import Course, CourseError
     from workshop.grading.pipeline import GradingError, Pipeline
     from workshop.grading.preprocessors import use_box
-    from workshop.grading.submission import Refused, examine
+    from workshop.grading.submission import RefusedError, examine
     from workshop.sandbox import Box
 
     course = Course.at(folder)
@@ -110,7 +110,7 @@ def run(
                 marks[name] = pipeline.marks(known, name)
                 if feedback:
                     pipeline.feedback(lab, name)
-            except (Refused, GradingError) as error:
+            except (RefusedError, GradingError) as error:
                 refused[name] = str(error)
     _print(screen, errors, report.table(lab, dict(marks), refused), refused)
     return 1 if refused else 0

@@ -12,6 +12,6 @@ def examine_before_autograde(*, assignment: str, student: str, **_named: Any) ->
     """Refuse a submission before nbgrader copies or parses it.
 
     Raises:
-        Refused: nbgrader logs it, skips this submission and goes on.
+        RefusedError: nbgrader logs it, skips this submission and goes on.
     """
     examine(Path.cwd() / "submitted" / student / assignment, assignment)

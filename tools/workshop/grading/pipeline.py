@@ -1,7 +1,10 @@
 """Drive nbgrader for one lab: register it, autograde a learner, write the feedback."""
 
+import logging
 import os
+import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +85,7 @@ class Pipeline:
         self.directory.student_id = learner
         made = converter(coursedir=self.directory, config=self.config)
         made.force = True
-        with _listening(made) as heard, _inside(self.course.root):
+        with _listening(made) as heard, _inside(self.course.root), _own_programs():
             try:
                 made.start()
             except SparrowError:
@@ -103,8 +106,6 @@ class _Heard:
 @contextmanager
 def _listening(converter: Any) -> Iterator[_Heard]:
     """Keep nbgrader's log off the screen, and the reason of a failure in hand."""
-    import logging
-
     heard = _Heard()
 
     class Listener(logging.Handler):
@@ -118,7 +119,21 @@ def _listening(converter: Any) -> Iterator[_Heard]:
     log.handlers, log.propagate = [Listener()], False
     log.setLevel(logging.WARNING)
     converter.log = log
-    yield heard
+    with warnings.catch_warnings():
+        # nbgrader's own, about its database sessions: nobody here can act on them.
+        warnings.simplefilter("ignore")
+        yield heard
+
+
+@contextmanager
+def _own_programs() -> Iterator[None]:
+    """nbgrader calls `alembic`, which lies beside our Python, on the path or not."""
+    before = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), before])
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from workshop.sandbox import Box
 
 __all__ = [
     "CutStubs",
+    "MarkUngraded",
     "RecordScores",
     "RepairCells",
     "RunInSandbox",
@@ -183,6 +184,23 @@ def _show_rubrics(nb: Any, lab: Reference) -> None:
             cells.append(shown)
         cells.append(cell)
     nb.cells = cells
+
+
+class MarkUngraded(NbGraderPreprocessor):  # type: ignore[misc]
+    """In feedback, what waits for a person has no score; nbgrader would say zero."""
+
+    def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
+        """Take the score out of cells that nobody has graded yet."""
+        about = resources["nbgrader"]
+        where = (about["notebook"], about["assignment"], about["student"])
+        with Gradebook(about["db_url"]) as gradebook:
+            for cell in nb.cells:
+                known = cell.metadata.get("nbgrader", {})
+                if known.get("grade"):
+                    grade = gradebook.find_grade(known["grade_id"], *where)
+                    if grade.auto_score is None and grade.manual_score is None:
+                        known["score"] = None
+        return nb, resources
 
 
 class SanitizeAnswers(SanitizeHTML):  # type: ignore[misc]

@@ -40,9 +40,12 @@ def points_in_words(points: float) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that may hold a submission's own words, as harmless Markdown."""
-    shown = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]()#+!|~$-])", r"\\\1", shown)
+    """Text that may hold a submission's own words: no markup outside `code`."""
+    pieces = re.split(r"(`[^`\n]*`)", text)
+    for at in range(0, len(pieces), 2):
+        for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+            pieces[at] = pieces[at].replace(character, entity)
+    return "".join(pieces)
 
 
 def table(lab: str, marks: dict[str, Sequence[Mark]], refused: dict[str, str]) -> Table:

@@ -10,14 +10,14 @@ import nbformat
 from sparrow.errors import SparrowError
 from sparrow.language import _
 
-__all__ = ["MAX_MIB", "Refused", "examine"]
+__all__ = ["MAX_MIB", "RefusedError", "examine"]
 
 MAX_MIB = 20  # of one notebook; with its plots a lab needs 2
 MAX_FOLDER_MIB = 200  # of everything that is handed in beside it
 MIB = 1024**2
 
 
-class Refused(SparrowError):  # noqa: N818: it says what happened
+class RefusedError(SparrowError):
     """A submission that is not graded, and why."""
 
 
@@ -28,15 +28,15 @@ def examine(folder: Path, lab: str) -> None:
     back. So a link to a file of ours would hand that file out.
 
     Raises:
-        Refused: one sentence for the instructor.
+        RefusedError: one sentence for the instructor.
     """
     _examine_files(folder)
     path = folder / f"{lab}.ipynb"
     if not path.is_file():
-        raise Refused(_("There is no notebook {file}.", file=path.name))
+        raise RefusedError(_("There is no notebook {file}.", file=path.name))
     size = path.stat().st_size
     if size > MAX_MIB * MIB:
-        raise Refused(
+        raise RefusedError(
             _(
                 "The notebook has {size} MiB, and {most} MiB is the most: clear its "
                 "outputs and hand it in again.",
@@ -52,7 +52,7 @@ def _examine_files(folder: Path) -> None:
     for path in [folder, *folder.rglob("*")]:
         mode = path.lstat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise Refused(
+            raise RefusedError(
                 _(
                     "{file} is a link or a special file: only plain files are graded.",
                     file=path.relative_to(folder.parent),
@@ -60,7 +60,7 @@ def _examine_files(folder: Path) -> None:
             )
         total += path.lstat().st_size
     if total > MAX_FOLDER_MIB * MIB:
-        raise Refused(
+        raise RefusedError(
             _("The submission has more than {most} MiB of files.", most=MAX_FOLDER_MIB)
         )
 
@@ -69,20 +69,20 @@ def _parse(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise Refused(
+        raise RefusedError(
             _(
                 "{file} is no JSON, so it is no notebook: was it cut off on its way?",
                 file=path.name,
             )
         ) from error
     except OSError as error:
-        raise Refused(
+        raise RefusedError(
             _("{file} cannot be read: {reason}.", file=path.name, reason=error.strerror)
         ) from error
 
 
 def _examine_notebook(found: Any, lab: str) -> None:
-    broken = Refused(
+    broken = RefusedError(
         _(
             "The file is JSON, but no notebook of format 4: hand in the notebook."
         )
@@ -96,7 +96,7 @@ def _examine_notebook(found: Any, lab: str) -> None:
     about = found["metadata"].get("sparrow")
     named = about.get("lab") if isinstance(about, dict) else None
     if named is not None and named != lab:
-        raise Refused(
+        raise RefusedError(
             _(
                 "This is the notebook of lab {got}, handed in as {want}.",
                 got=str(named)[:60],
@@ -104,7 +104,7 @@ def _examine_notebook(found: Any, lab: str) -> None:
             )
         )
     if named is None and not any(map(_is_graded, found["cells"])):
-        raise Refused(
+        raise RefusedError(
             _("No cell of this notebook belongs to lab {lab}: is it another?", lab=lab)
         )
 

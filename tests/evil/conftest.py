@@ -1,0 +1,39 @@
+"""One warm sandbox for all evil tests: what one leaves behind, the next meets."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from sparrow.checks.judging import Outcome
+from tests.tools import small_course
+from workshop.grading import judge, reference
+from workshop.sandbox import Box
+
+SECRET = "a secret that no submission knows"
+
+
+@pytest.fixture(scope="session")
+def box() -> Iterator[Box]:
+    with Box() as warm:
+        yield warm
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> reference.Reference:
+    path = tmp_path_factory.mktemp("lab") / "full.ipynb"
+    limits = {"seconds": 2, "memory_gib": 0.5, "processes": 16, "file_mib": 16}
+    small_course.write(small_course.full_notebook(limits), path)
+    return reference.read(path)
+
+
+@pytest.fixture
+def grade(box: Box, lab: reference.Reference) -> Iterator[Callable[[str], Outcome]]:
+    """Grade the source of exercise 0.2; afterwards an honest answer must still pass."""
+    exercise = next(each for each in lab.exercises if each.number == "0.2")
+
+    def graded(source: str) -> Outcome:
+        answers = {"answer-0-2": source}
+        return judge.grade_exercise(box, lab, exercise, answers, [source], SECRET)
+
+    yield graded
+    assert graded(small_course.EFFORT).passed, "the next submission was harmed"
