@@ -11,6 +11,7 @@ from sparrow import runtime
 
 __all__ = [
     "Measured",
+    "call_seconds",
     "copy_rate",
     "matmul_rate",
     "median_interval",
@@ -90,6 +91,15 @@ def copy_rate(
     source = torch.ones(mib * MIB // 4, dtype=torch.float32, device=device)
     target = torch.empty_like(source)
     return _rate(lambda: target.copy_(source), 2.0 * mib * MIB, repeats, device)
+
+
+def call_seconds(
+    work: Callable[[], object], *, repeats: int = 9, where: torch.device | None = None
+) -> Measured:
+    """Seconds that one call of `work` takes, after a warm-up."""
+    device = where or runtime.device()
+    per_s = _rate(work, 1.0, repeats, device)
+    return median_interval([1 / each for each in per_s.values])
 
 
 def _rate(

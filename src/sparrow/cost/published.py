@@ -4,10 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from sparrow.config import Config, Yarn
 from sparrow.cost import bill
 from sparrow.language import _
 
-__all__ = ["PRESS_OTHER_USD", "R1_ADDED_HOURS", "V3", "Figure", "Run", "recompute"]
+__all__ = [
+    "PRESS_OTHER_USD",
+    "R1_ADDED_HOURS",
+    "V3",
+    "V3_SHAPE",
+    "Figure",
+    "Run",
+    "recompute",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +51,30 @@ V3 = Run(
     ),
     cards=2048,
     price_per_hour_usd=2.0,
+)
+# arXiv:2412.19437, section 4.2; YaRN: section 4.3. A shape only: nobody builds it here.
+V3_SHAPE = Config(
+    vocab_size=129_280,
+    hidden_size=7168,
+    num_hidden_layers=61,
+    num_attention_heads=128,
+    intermediate_size=18_432,
+    max_position_embeddings=163_840,
+    q_lora_rank=1536,
+    kv_lora_rank=512,
+    qk_nope_head_dim=128,
+    qk_rope_head_dim=64,
+    v_head_dim=128,
+    n_routed_experts=256,
+    n_shared_experts=1,
+    num_experts_per_tok=8,
+    moe_intermediate_size=2048,
+    first_k_dense_replace=3,
+    n_group=8,
+    topk_group=4,
+    routed_scaling_factor=2.5,
+    num_nextn_predict_layers=1,
+    yarn=Yarn(factor=40.0, original_max_position_embeddings=4096),
 )
 # Reinforcement learning for R1-Zero, data generation, and training of R1:
 # arXiv:2501.12948, appendix on training cost.
