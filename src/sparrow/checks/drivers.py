@@ -66,12 +66,41 @@ def methods(factory: Any, inputs: dict[str, Any]) -> Plain:
     return results
 
 
+def counted(function: Any, inputs: dict[str, Any]) -> Plain:
+    """Call a function, and answer with its result and the work of its products.
+
+    Returns:
+        `{"result": …, "flops": FLOPs of all matrix products}`.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        result = function(**inputs)
+    return {"result": plain(result), "flops": counter.get_total_flops()}
+
+
+def with_model(function: Any, inputs: dict[str, Any]) -> Plain:
+    """Make a model with random weights, and call a function with it.
+
+    `inputs` holds `config`, the fields of a `Config`; `dtype`, such as `"bfloat16"`;
+    and `arguments`, what the function gets after the model, in order.
+    """
+    import torch
+
+    from sparrow import Config, Sparrow
+
+    model = Sparrow(Config(**inputs["config"])).to(getattr(torch, inputs["dtype"]))
+    return plain(function(model.eval(), *inputs["arguments"]))
+
+
 DRIVERS: dict[str, Driver] = {
     "call": call,
+    "counted": counted,
     "record": call,  # the same: records become dictionaries
     "value": value,
     "gradient": gradient,
     "methods": methods,
+    "with_model": with_model,
 }
 
 

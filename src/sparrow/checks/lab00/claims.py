@@ -4,8 +4,9 @@ import math
 
 import torch
 
-from sparrow.checks.lab00.numbers import fields_of, is_number, kind_of, nothing_expected
+from sparrow.checks.lab00.numbers import fields_of
 from sparrow.checks.protocol import Case, Check, Plain, Verdict
+from sparrow.checks.values import is_number, kind_of, nothing_expected
 from sparrow.cost import bill, published
 from sparrow.language import _
 

@@ -7,14 +7,9 @@ from typing import Any
 import torch
 
 from sparrow.checks.compare import difference_in_kind
-from sparrow.checks.lab00.numbers import (
-    fields_of,
-    is_number,
-    judge,
-    kind_of,
-    nothing_expected,
-)
+from sparrow.checks.lab00.numbers import fields_of, judge
 from sparrow.checks.protocol import Case, Check, Plain, Verdict
+from sparrow.checks.values import is_number, kind_of, nothing_expected
 from sparrow.cost import ledger
 from sparrow.errors import EntryError
 from sparrow.language import _

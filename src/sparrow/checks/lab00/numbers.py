@@ -1,12 +1,12 @@
 """Judge one number of a bill: right, or wrong with its likeliest cause."""
 
 from collections.abc import Sequence
-from typing import TypeAlias, TypeGuard
+from typing import TypeAlias
 
 from sparrow.checks.compare import compare_close
-from sparrow.checks.protocol import Case, Plain, Verdict
+from sparrow.checks.protocol import Plain, Verdict
 
-__all__ = ["Mistakes", "fields_of", "is_number", "judge", "kind_of", "nothing_expected"]
+__all__ = ["Mistakes", "fields_of", "judge"]
 
 RTOL = 1e-6  # float64 arithmetic in any order is closer than this
 
@@ -26,25 +26,6 @@ def judge(name: str, got: Plain, wanted: float, mistakes: Mistakes) -> Verdict:
             for value, message in mistakes
         ],
     )
-
-
-def nothing_expected(_case: Case) -> Plain:
-    """The value is judged by itself, not beside another one."""
-    return None
-
-
-def kind_of(value: object) -> str:
-    """A value in a few words: None, its number, or its type."""
-    if value is None:
-        return "None"
-    if isinstance(value, int | float):
-        return repr(value)
-    return type(value).__name__
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """An int or a float; True and False are no numbers here."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def fields_of(record: Plain) -> dict[str, float]:
