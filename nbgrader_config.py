@@ -30,7 +30,7 @@ c.GenerateAssignment.preprocessors = [
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 
-c.Autograde.pre_convert_hook = "workshop.grading.hooks.examine_before_autograde"
+c.Autograde.pre_convert_hook = "workshop.grading.hooks.remove_links"
 c.Autograde.sanitize_preprocessors = [
     "workshop.grading.preprocessors.RepairCells",  # first: the others trust metadata
     "nbgrader.preprocessors.ClearOutput",

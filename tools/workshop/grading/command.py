@@ -1,6 +1,5 @@
 """`workshop grade`: grade what learners handed in, and show a table."""
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -30,17 +29,18 @@ __all__ = ["grade"]
 )
 def grade(
     lab: str, learner: str | None, folder: Path, feedback: bool, no_sandbox: bool
-) -> int:
+) -> None:
     """Grade the submissions of LAB, such as 02_latent_attention.
 
     Submissions are read from submitted/LEARNER/LAB/. Scores go to the gradebook; what
     a person must read waits in formgrader. Ends with 1 if a submission was refused.
     """
     try:
-        return run(lab, learner, folder, feedback=feedback, bare=no_sandbox)
+        status = run(lab, learner, folder, feedback=feedback, bare=no_sandbox)
     except SparrowError as error:
         click.echo(str(error), err=True)
-        sys.exit(error.exit_status)
+        status = error.exit_status
+    click.get_current_context().exit(status)
 
 
 def run(

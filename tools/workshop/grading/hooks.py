@@ -1,17 +1,24 @@
-"""What nbgrader calls before it touches a submission."""
+"""What nbgrader calls before it copies a submission.
 
+nbgrader goes on when a hook fails. So the hook does not refuse: it takes away what
+must not be copied, and `RepairCells` refuses what could not be taken away.
+"""
+
+import stat
 from pathlib import Path
 from typing import Any
 
-from workshop.grading.submission import examine
-
-__all__ = ["examine_before_autograde"]
+__all__ = ["remove_links"]
 
 
-def examine_before_autograde(*, assignment: str, student: str, **_named: Any) -> None:
-    """Refuse a submission before nbgrader copies or parses it.
+def remove_links(*, assignment: str, student: str, **_named: Any) -> None:
+    """Remove links and special files from a submission.
 
-    Raises:
-        RefusedError: nbgrader logs it, skips this submission and goes on.
+    nbgrader would follow a link and copy what it points to, our secret perhaps, into
+    the folder that the learner gets back.
     """
-    examine(Path.cwd() / "submitted" / student / assignment, assignment)
+    folder = Path.cwd() / "submitted" / student / assignment
+    for path in folder.rglob("*"):
+        mode = path.lstat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            path.unlink()

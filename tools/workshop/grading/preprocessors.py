@@ -18,6 +18,7 @@ from sparrow.language import _
 from workshop.grading import judge, reference, repair, report
 from workshop.grading.course import Course
 from workshop.grading.reference import Reference
+from workshop.grading.submission import examine
 from workshop.sandbox import Box
 
 __all__ = [
@@ -76,7 +77,10 @@ class RepairCells(NbGraderPreprocessor):  # type: ignore[misc]
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
         """Mend the notebook by what the gradebook knows."""
         about = resources["nbgrader"]
-        _course, lab = _lab(resources)
+        course, lab = _lab(resources)
+        submitted = course.submissions(about["assignment"]).get(about["student"])
+        if submitted is not None:
+            examine(submitted, about["assignment"])
         with Gradebook(about["db_url"]) as gradebook:
             notebook = gradebook.find_notebook(about["notebook"], about["assignment"])
             known = _known(notebook, lab)

@@ -12,6 +12,11 @@ from workshop.sandbox import Limits
 
 __all__ = ["Exercise", "Reference", "read"]
 
+DAMAGES = (
+    *(OSError, KeyError, AttributeError, TypeError, ValueError),
+    nbformat.ValidationError,
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Exercise:
@@ -61,7 +66,7 @@ def read(path: Path) -> Reference:
         found = notebook.metadata["sparrow"]
         lab, limits = str(found["lab"]), Limits.of(found.get("limits"))
         exercises = _exercises(notebook.cells)
-    except (OSError, KeyError, AttributeError, TypeError, ValueError) as error:
+    except DAMAGES as error:
         raise ConfigError(
             _(
                 "The notebook {path} is damaged ({reason}): run `workshop build`.",

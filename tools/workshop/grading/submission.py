@@ -83,9 +83,7 @@ def _parse(path: Path) -> Any:
 
 def _examine_notebook(found: Any, lab: str) -> None:
     broken = RefusedError(
-        _(
-            "The file is JSON, but no notebook of format 4: hand in the notebook."
-        )
+        _("The file is JSON, but no notebook of format 4: hand in the notebook.")
     )
     if not isinstance(found, dict) or found.get("nbformat") != 4:
         raise broken

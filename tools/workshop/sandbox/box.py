@@ -110,28 +110,32 @@ class Box:
         Raises:
             SandboxError: bubblewrap is missing or cannot work here.
         """
-        if self._process is not None:
+        if self._process is not None and self._process.poll() is None:
             return
-        ours, theirs = socket.socketpair()
-        number = theirs.fileno()
-        if self.bare:
-            folder = Path(__file__).parent
-            words = [sys.executable, *start_code(folder, number, "bare")]
-        else:
-            words = command(number)
-        self._process = subprocess.Popen(
-            words,
-            pass_fds=[number],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        theirs.close()
-        self._control = ours
+        self.close()
+        self._control, theirs = socket.socketpair()
+        try:
+            self._process = subprocess.Popen(
+                self._command(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            theirs.close()
         if self._line(START_S) != b"ready":
             reason = self._last_words()
             self.close()
             raise _cannot_work(reason)
+
+    def _command(self, number: int) -> list[str]:
+        if self.bare:
+            return [sys.executable, *start_code(Path(__file__).parent, number, "bare")]
+        return command(number)
 
     def close(self) -> None:
         """End everything inside."""
