@@ -16,6 +16,7 @@ __all__ = ["main"]
     cls=LazyGroup,
     commands_at={
         "doctor": "workshop.doctor:doctor",
+        "build": "workshop.build.command:build",
         "book": "workshop.book:book",
         "grade": "workshop.grading.command:grade",
         "architecture": "workshop.architecture:architecture",
