@@ -249,6 +249,29 @@ def test_feedback_holds_no_script_and_asks_no_other_host(graded, learner):
     assert "default-src 'none'" in page
 
 
+def test_formgrader_asks_no_other_host_and_shows_no_script(graded):
+    from nbconvert.exporters import HTMLExporter
+    from nbgrader.server_extensions.formgrader import handlers
+    from traitlets.config import Config
+
+    course, _ran = graded
+    theirs = Config()  # what the extension adds to our configuration
+    theirs.HTMLExporter.template_name = "formgrade"
+    theirs.HTMLExporter.extra_template_basedirs = [handlers.template_path]
+    theirs.merge(Pipeline(Course(course)).config)
+    path = course / "autograded" / "script" / LAB / f"{LAB}.ipynb"
+    about = {"base_url": "", "notebook_id": LAB, "assignment_id": LAB, "index": 0}
+    page, _resources = HTMLExporter(config=theirs).from_filename(
+        str(path), resources={**about, "submission_id": "1", "total": 1}
+    )
+    assert "words of an answer" in page
+    assert "cdnjs" not in page
+    assert "Content-Security-Policy" in page
+    assert "<img src=x" not in page
+    assert "<script>alert" not in page
+    assert "<iframe" not in page
+
+
 def test_feedback_holds_no_hidden_case(graded):
     import torch
 

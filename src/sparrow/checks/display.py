@@ -60,7 +60,7 @@ def as_html(outcome: Outcome) -> str:
         f'<div style="border-inline-start: 4px solid {side}; '
         f'padding-inline-start: 12px">'
         f"<strong>{html.escape(heading(outcome))}</strong>"
-        f'<table style="margin: 4px 0 0 0">{rows}</table></div>'
+        f'<table style="margin: 4px 0 0 0; color: inherit">{rows}</table></div>'
     )
 
 

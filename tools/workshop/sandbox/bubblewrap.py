@@ -36,10 +36,6 @@ SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
-    "HOME": "/tmp",
-    "TMPDIR": "/tmp",
-    "MPLCONFIGDIR": "/tmp",
-    "SPARROW_HOME": "/tmp/sparrow",
     "LANG": "C.UTF-8",
     "USER": "learner",
     "OMP_NUM_THREADS": "1",  # a forked process has none of its parent's threads
@@ -68,25 +64,28 @@ def command(socket_number: int) -> list[str]:
             )
         )
     is_root = os.geteuid() == 0
+    seen = [*_python(), *_library()]
+    # The environment may lie below /tmp, which a private /tmp would hide.
+    scratch = "/scratch" if any(w.startswith("/tmp/") for w in seen) else "/tmp"
+    settings = ENVIRONMENT | dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR"), scratch)
     return [
         found,
         *(_as_root() if is_root else ["--unshare-all", "--proc", "/proc"]),
         "--die-with-parent",
         "--new-session",
         "--clearenv",
-        *_flat("--setenv", ENVIRONMENT.items()),
+        *_flat("--setenv", settings.items()),
         *_system(),
         *_reachable(
             [
-                *_python(),
-                *_library(),
+                *seen,
                 *("--ro-bind", str(Path(inside.__file__).parent)),
                 str(INSIDE / "inside"),
             ]
         ),
-        *("--dev", "/dev", "--dir", "/tmp"),
+        *("--dev", "/dev", "--dir", "/tmp", "--dir", scratch),
         *("--remount-ro", "/dev", "--remount-ro", "/"),
-        *("--chdir", "/tmp"),
+        *("--chdir", scratch),
         sys.executable,
         *start_code(INSIDE, socket_number, "root" if is_root else "user"),
     ]
@@ -94,8 +93,9 @@ def command(socket_number: int) -> list[str]:
 
 def start_code(folder: Path, socket_number: int, how: str) -> list[str]:
     """Python's arguments that start the warm process from `folder`/inside."""
+    paths = [str(folder), str(Path(sparrow.__file__).parents[1])]
     code = (
-        f"import sys; sys.path.append({str(folder)!r}); "
+        f"import sys; sys.path += {paths!r}; "
         "from inside import warm; sys.exit(warm.main(sys.argv[1:]))"
     )
     return ["-s", "-B", "-c", code, str(socket_number), how]

@@ -54,7 +54,7 @@ def keep(
 
 
 def _separate(limits: dict[str, Any]) -> None:
-    """New namespaces with a small private /tmp and /dev/shm."""
+    """New namespaces with a small private scratch folder and /dev/shm."""
     uid, gid = os.getuid(), os.getgid()
     kernel.set_dumpable(True)  # else our own uid_map is not ours to write
     kernel.unshare(
@@ -63,7 +63,7 @@ def _separate(limits: dict[str, Any]) -> None:
     kernel.map_own_user(uid, gid)
     kernel.make_private()
     size = f"size={limits['file_mib']}m,nr_inodes=10000,mode=0700"
-    kernel.mount("tmpfs", "/tmp", size)
+    kernel.mount("tmpfs", os.environ["TMPDIR"], size)
     kernel.mount("tmpfs", "/dev/shm", size)
 
 
@@ -83,7 +83,7 @@ def _confine(reply: int, limits: dict[str, Any], bare: bool) -> None:
     os.closerange(REPLY + 1, 65536)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if not bare:
-        os.chdir("/tmp")
+        os.chdir(os.environ["TMPDIR"])
     _bound(limits, bare)
     if not bare:
         kernel.drop_all_rights()
@@ -155,7 +155,7 @@ def _used_bytes(proc: int, others: set[str], base: int, only: int) -> int:
     for each in _processes(proc):
         if each not in others and each != mine:
             used += max(0, _private_bytes(proc, each) - base)
-    for folder in ("/tmp", "/dev/shm"):
+    for folder in (os.environ["TMPDIR"], "/dev/shm"):
         found = os.statvfs(folder)
         used += (found.f_blocks - found.f_bfree) * found.f_frsize
     return used
