@@ -40,22 +40,24 @@ def expanded_features(config: Config) -> int:
 
 
 def keep(config: Config) -> StepCost:
-    """Keep every head's key and value: read much, compute little."""
+    """Keep every head's key and value: read much, compute little.
+
+    The new token's own key and value are made once, from its latent.
+    """
     features = expanded_features(config)
     return StepCost(
         numbers_per_past_token=features,
         flops_per_past_token=2 * features,
-        flops_once=0,
+        flops_once=2 * _made(config) * config.kv_lora_rank,
     )
 
 
 def rebuild(config: Config) -> StepCost:
     """Keep latents, rebuild all keys and values at every step."""
-    heads, latent = config.num_attention_heads, config.kv_lora_rank
-    rebuilt = heads * (config.qk_nope_head_dim + config.v_head_dim)
+    latent = config.kv_lora_rank
     return StepCost(
         numbers_per_past_token=latent + config.qk_rope_head_dim,
-        flops_per_past_token=2 * rebuilt * latent + 2 * expanded_features(config),
+        flops_per_past_token=2 * _made(config) * latent + 2 * expanded_features(config),
         flops_once=0,
     )
 
@@ -66,10 +68,14 @@ def absorb(config: Config) -> StepCost:
     Source: arXiv:2405.04434, section 2.1.2.
     """
     heads, latent = config.num_attention_heads, config.kv_lora_rank
-    carried = heads * (config.qk_nope_head_dim + config.v_head_dim)
     row = latent + config.qk_rope_head_dim
     return StepCost(
         numbers_per_past_token=row,
         flops_per_past_token=2 * heads * (row + latent),
-        flops_once=2 * carried * latent,
+        flops_once=2 * _made(config) * latent,
     )
+
+
+def _made(config: Config) -> int:
+    """Features that a token's latent is multiplied up to, over all heads."""
+    return config.num_attention_heads * (config.qk_nope_head_dim + config.v_head_dim)

@@ -96,10 +96,10 @@ def copy_rate(
 def call_seconds(
     work: Callable[[], object], *, repeats: int = 9, where: torch.device | None = None
 ) -> Measured:
-    """Seconds that one call of `work` takes, after a warm-up."""
+    """Seconds that one call of `work` takes, after one that is not counted."""
     device = where or runtime.device()
-    per_s = _rate(work, 1.0, repeats, device)
-    return median_interval([1 / each for each in per_s.values])
+    _seconds(work, 1, device)
+    return median_interval([_seconds(work, 1, device) for _each in range(repeats)])
 
 
 def _rate(

@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 
 from sparrow.cost import published
 from sparrow.language import _
-from sparrow.viz import lab00
+from sparrow.viz import lab00, lab02
 from sparrow.viz.style import show
 
-__all__ = ["Knobs", "claim_knobs"]
+__all__ = ["Knobs", "cache_knobs", "claim_knobs"]
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -76,5 +76,41 @@ def claim_knobs() -> Knobs:
             "price": slider(_("Dollars an hour"), 2.0, 1.0, 4.0, 0.1),
             "hours_factor": slider(_("Hours (× the reported)"), 1.0, 1.0, 4.0, 0.25),
             "other_musd": millions,
+        },
+    )
+
+
+def cache_knobs(machine_gib: float | None = None) -> Knobs:
+    """Turn heads, latent and context, and see what the cache of one text needs.
+
+    Args:
+        machine_gib: memory of this machine, to compare with; None draws no line.
+    """
+    import ipywidgets
+
+    wide = {
+        "style": {"description_width": "15em"},
+        "layout": ipywidgets.Layout(width="34em"),
+    }
+
+    def steps(text: str, value: int, low: int, high: int) -> Any:
+        """A slider over the powers of two."""
+        powers = [2**n for n in range(low, high + 1)]
+        return ipywidgets.SelectionSlider(
+            options=[(f"{each:,}", each) for each in powers],
+            value=value,
+            description=text,
+            **wide,
+        )
+
+    def draw(heads: int, latent: int, context_tokens: int) -> Axes:
+        return lab02.plot_cache_sizes(heads, latent, context_tokens, machine_gib)
+
+    return Knobs(
+        draw,
+        {
+            "heads": steps(_("Heads"), 128, 0, 8),
+            "latent": steps(_("Features of the latent"), 512, 5, 12),
+            "context_tokens": steps(_("Tokens of the text"), 32_768, 10, 17),
         },
     )
