@@ -51,3 +51,7 @@ class CheckError(UsageError):
 
 class WireError(SparrowError):
     """A message between the sandbox and the grader that cannot be read."""
+
+
+class LabError(UsageError):
+    """A lab that does not exist, or work that cannot be used or handed in yet."""

@@ -6,6 +6,7 @@ This is the only module that reads the environment:
     SPARROW_DEVICE     cpu, cuda or mps (default: the best that is there)
     SPARROW_LANGUAGE   the language of every sentence (default: en)
     SPARROW_HOME       the learner's own folder (default: ~/sparrow)
+    SPARROW_COURSE     where submissions go without a hub (default: the checkout)
 """
 
 import os
@@ -33,12 +34,14 @@ __all__ = [
     "atomic_write",
     "cache_folder",
     "compute_dtype",
+    "course_folder",
     "device",
     "environment_with",
     "fast_matmul",
     "generator",
     "home_folder",
     "machine",
+    "notebook_in_session",
     "use_language",
     "writable_folder",
 ]
@@ -207,6 +210,22 @@ def cache_folder() -> Path:
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     return base / "sparrow"
+
+
+def course_folder() -> Path:
+    """Where submissions go when there is no hub: the checkout, or a folder at home."""
+    if configured := os.environ.get("SPARROW_COURSE"):
+        return Path(configured).expanduser()
+    checkout = Path(__file__).parents[2]
+    if (checkout / "nbgrader_config.py").exists():
+        return checkout
+    return home_folder() / "course"
+
+
+def notebook_in_session() -> Path | None:
+    """The notebook that this kernel belongs to, where Jupyter says it."""
+    told = os.environ.get("JPY_SESSION_NAME")
+    return Path(told) if told else None
 
 
 def home_folder() -> Path:

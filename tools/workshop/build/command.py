@@ -33,6 +33,10 @@ def build(labs: tuple[str, ...], check: bool) -> None:
         }
         for path, notebook in texts.items():
             _write(path, notebooks.text_of(notebook), check, stale)
+    listing = notebooks.catalogue(
+        [source.read(source.find(each)) for each in source.names()]
+    )
+    _write(source.ROOT / "src/sparrow/lab/labs.json", listing, check, stale)
     if broken:
         raise SourceError("\n".join(broken))
     if stale:

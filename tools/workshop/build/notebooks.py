@@ -1,5 +1,6 @@
 """Turn a source into the full notebook, and the full notebook into the learner's."""
 
+import json
 from copy import deepcopy
 from typing import Any
 
@@ -9,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from workshop.build.cut import cut
 from workshop.build.source import Cell, Lab
 
-__all__ = ["full", "release", "released", "text_of"]
+__all__ = ["catalogue", "full", "release", "released", "text_of"]
 
 SCHEMA = 3
 WRITE_HERE = "*Write your answer here: two or three sentences.*"
@@ -56,6 +57,27 @@ def released(notebook: Any) -> Any:
     for step in (ClearOutput(), ComputeChecksums()):
         notebook, resources = step.preprocess(notebook, resources)
     return notebook
+
+
+def catalogue(labs: list[Lab]) -> str:
+    """What `sparrow.lab` knows of each lab, as JSON."""
+    told = [
+        {
+            "name": lab.name,
+            "title": lab.about["title"],
+            "question": lab.about["question"],
+            "minutes": lab.about["minutes"],
+            "memory_gib": lab.about["memory_gib"],
+            "artefacts": list(lab.about.get("artefacts", [])),
+            "solutions": {
+                str(each.exercise): each.metadata["solution"]
+                for each in lab.exercises
+                if "solution" in each.metadata
+            },
+        }
+        for lab in labs
+    ]
+    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
 
 
 def text_of(notebook: Any) -> str:

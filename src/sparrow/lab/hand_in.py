@@ -1,0 +1,136 @@
+"""Hand a lab in: check the file, copy it whole, give a receipt."""
+
+import getpass
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sparrow
+from sparrow.errors import LabError, StorageError
+from sparrow.lab.catalogue import About
+from sparrow.language import _
+from sparrow.runtime import course_folder, home_folder, writable_folder
+
+__all__ = ["hand_in"]
+
+LIMIT_BYTES = 20 * 2**20
+RECEIPT, TIMESTAMP = "receipt.json", "timestamp.txt"
+
+
+def hand_in(lab: About, notebook: Path, user: str | None = None) -> Path:
+    """Copy the notebook and its artefacts to the course; the receipt's path.
+
+    An earlier submission is moved to `earlier/`, never overwritten.
+
+    Args:
+        lab: which lab.
+        notebook: the learner's file, as saved.
+        user: whose it is; the account's name by default.
+
+    Raises:
+        LabError: the file is not a notebook of this lab, or is too large.
+        StorageError: the course folder cannot be written; nothing was changed.
+    """
+    _check(lab, notebook)
+    name = re.sub(r"[^\w.-]", "_", user or getpass.getuser())
+    course = course_folder()
+    place = course / "submitted" / name / lab.name
+    writable_folder(place.parent)
+    now = datetime.now(UTC)
+    files = [notebook, *_artefacts(lab)]
+    try:
+        fresh = Path(tempfile.mkdtemp(dir=course, prefix=".submission-"))
+        for file in files:
+            target = f"{lab.name}.ipynb" if file == notebook else file.name
+            shutil.copyfile(file, fresh / target)
+        (fresh / TIMESTAMP).write_text(f"{now:%Y-%m-%d %H:%M:%S.%f} UTC\n", "utf-8")
+        told = _receipt(lab, name, now, fresh)
+        (fresh / RECEIPT).write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+        fresh.chmod(0o755)
+        if place.exists():
+            old = course / "earlier" / name / lab.name / f"{now:%Y%m%dT%H%M%S.%fZ}"
+            old.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(place, old)
+        os.replace(fresh, place)
+    except OSError as error:
+        raise StorageError(
+            _(
+                "Your work could not be handed in to {folder} ({reason}); your "
+                "notebook is untouched.",
+                folder=course,
+                reason=error.strerror or error,
+            )
+        ) from error
+    return place / RECEIPT
+
+
+def _check(lab: About, notebook: Path) -> None:
+    """Refuse what no grader could read."""
+    if not notebook.is_file():
+        raise LabError(
+            _(
+                "There is no notebook at {path}; name it: lab.submit(path).",
+                path=notebook,
+            )
+        )
+    size = notebook.stat().st_size
+    if size > LIMIT_BYTES:
+        raise LabError(
+            _(
+                "The notebook has {got} MB, and {limit} are allowed: clear its "
+                "outputs, save, and submit again.",
+                got=size // 10**6,
+                limit=LIMIT_BYTES // 10**6,
+            )
+        )
+    try:
+        told = json.loads(notebook.read_bytes())
+        found = told["metadata"].get("sparrow", {}).get("lab")
+        is_notebook = isinstance(told["cells"], list)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        is_notebook, found = False, None
+    if not is_notebook:
+        raise LabError(
+            _(
+                "{path} is not a Jupyter notebook: save it, then submit again.",
+                path=notebook,
+            )
+        )
+    if found != lab.name:
+        raise LabError(
+            _(
+                "This notebook belongs to {found}, not to {lab}: open the right one.",
+                found=found or _("no lab"),
+                lab=lab.name,
+            )
+        )
+
+
+def _artefacts(lab: About) -> list[Path]:
+    """The files that the lab asked for, as far as they are there."""
+    return [
+        home_folder() / name
+        for name in lab.artefacts
+        if (home_folder() / name).is_file()
+    ]
+
+
+def _receipt(lab: About, user: str, now: datetime, folder: Path) -> dict[str, object]:
+    """What was handed in, when, and the hash of each file."""
+    hashes = {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.iterdir())
+        if file.name != TIMESTAMP
+    }
+    return {
+        "lab": lab.name,
+        "user": user,
+        "time": now.isoformat(timespec="seconds"),
+        "version": sparrow.__version__,
+        "sha256": hashes,
+    }

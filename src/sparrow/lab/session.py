@@ -1,0 +1,167 @@
+"""Begin a lab: what this machine offers, what you kept, where your work goes."""
+
+import sys
+import time
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from sparrow import checks, runtime
+from sparrow.checks import library, registry, runner
+from sparrow.errors import LabError
+from sparrow.lab import catalogue, hand_in, keep
+from sparrow.lab.catalogue import About
+from sparrow.language import _
+
+__all__ = ["Lab", "start"]
+
+
+class Lab:
+    """One lab that has begun; `start` makes it."""
+
+    def __init__(self, about: About) -> None:
+        self.about = about
+        self.last_passed_s: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Lab {self.about.name}>"
+
+    def use_mine(self, learner_object: Any, *, force: bool = False) -> None:
+        """Let the library call your function in place of its own.
+
+        Args:
+            learner_object: a function or class that an exercise of this lab asks for.
+            force: use it even though it does not pass its check.
+
+        Raises:
+            LabError: no exercise asks for it, or it does not pass its check yet.
+        """
+        number, symbol = self._exercise_of(learner_object)
+        if not force:
+            outcome = runner.run_public(registry.find(number), learner_object)
+            if not outcome.passed:
+                raise LabError(
+                    _(
+                        'Exercise {number} does not pass its check yet. Run check("'
+                        "{number}\", {name}) to see why; the library's own version "
+                        "stays in use.",
+                        number=number,
+                        name=learner_object.__name__,
+                    )
+                )
+        library.replace(symbol, learner_object)
+        print(_("The library now calls your {name}.", name=learner_object.__name__))
+
+    def use_library(self, name: str | None = None) -> None:
+        """Let the library call its own functions again: one by name, or all."""
+        for symbol in list(library.replaced()):
+            if name is None or symbol.split(":")[1].split(".")[-1] == name:
+                library.put_back(symbol)
+
+    def submit(self, path: str | Path | None = None) -> None:
+        """Hand the lab in: save first (Ctrl+S), then call this.
+
+        Args:
+            path: your notebook; found by itself in JupyterLab.
+
+        Raises:
+            LabError: the notebook is not saved, is not this lab's, or is too large.
+            StorageError: the course folder cannot be written.
+        """
+        notebook = Path(path) if path else self._notebook()
+        if notebook.is_file() and self._is_older_than_last_pass(notebook):
+            raise LabError(
+                _(
+                    "{file} was saved before your last check passed: save it (Ctrl+S), "
+                    "then submit again.",
+                    file=notebook.name,
+                )
+            )
+        receipt = hand_in.hand_in(self.about, notebook)
+        print(_("Handed in. Your receipt: {path}", path=receipt))
+
+    def _exercise_of(self, learner_object: Any) -> tuple[str, str]:
+        """The number and the library symbol that this object stands for."""
+        name = getattr(learner_object, "__name__", None)
+        for number, symbol in self.about.solutions.items():
+            if symbol.split(":")[1].split(".")[-1] == name:
+                return number, symbol
+        names = [
+            symbol.split(":")[1].split(".")[-1]
+            for symbol in self.about.solutions.values()
+        ]
+        raise LabError(
+            _(
+                "This lab has no exercise for {name}; it has: {names}.",
+                name=name or type(learner_object).__name__,
+                names=", ".join(names) or _("none"),
+            )
+        )
+
+    def _note(self, number: str, learner_object: Any) -> None:
+        """A check has passed: keep the work."""
+        self.last_passed_s = time.time()
+        if isinstance(learner_object, FunctionType | type):
+            keep.keep(number, learner_object)
+
+    def _is_older_than_last_pass(self, notebook: Path) -> bool:
+        if self.last_passed_s is None:
+            return False
+        return notebook.stat().st_mtime < self.last_passed_s - 1
+
+    def _notebook(self) -> Path:
+        """This notebook's file: as Jupyter or VS Code says, or by the lab's name."""
+        told = runtime.notebook_in_session()
+        main = sys.modules.get("__main__")
+        told = told or getattr(main, "__vsc_ipynb_file__", None)
+        here = Path.cwd()
+        for candidate in (told, here / f"{self.about.name}.ipynb"):
+            if candidate is not None and Path(candidate).is_file():
+                return Path(candidate)
+        return here / f"{self.about.name}.ipynb"
+
+
+def start(name: str) -> Lab:
+    """Begin a lab, and print what this machine offers it.
+
+    Args:
+        name: the lab's name, such as `"02_latent_attention"`.
+
+    Raises:
+        LabError: there is no such lab.
+    """
+    runtime.use_language()
+    lab = Lab(catalogue.about(name))
+    checks.on_pass[:] = [lab._note]
+    print(_welcome(lab.about))
+    return lab
+
+
+def _welcome(about: About) -> str:
+    """A short, calm block: the question, the machine, the budget, the folder."""
+    here = runtime.machine()
+    device = here.device_name if here.tier == "gpu" else here.device.upper()
+    return "\n".join(
+        [
+            about.title,
+            _(
+                "Machine: {device}, {cores} cores, {memory:.0f} GiB, {dtype}",
+                device=device,
+                cores=here.cores,
+                memory=here.memory_gib,
+                dtype=here.dtype,
+            ),
+            _(
+                "Versions: Sparrow {sparrow}, PyTorch {torch}, Python {python}",
+                sparrow=sys.modules["sparrow"].__version__,
+                torch=here.torch,
+                python=here.python,
+            ),
+            _(
+                "Budget: {minutes} minutes, {memory} GiB of memory",
+                minutes=about.minutes,
+                memory=about.memory_gib,
+            ),
+            _("Your work is kept in {folder}", folder=runtime.home_folder()),
+        ]
+    )
