@@ -66,9 +66,9 @@ class CutStubs(NbGraderPreprocessor):  # type: ignore[misc]
 
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
         """Replace the whole notebook; the builder knows how."""
-        from workshop import build
+        from workshop.build import release
 
-        return build.release(nb), resources
+        return release(nb), resources
 
 
 class RepairCells(NbGraderPreprocessor):  # type: ignore[misc]

@@ -69,4 +69,7 @@ def table(lab: str, marks: dict[str, Sequence[Mark]], refused: dict[str, str]) -
             *("·" if m.score is None else points_in_words(m.score) for m in row),
             f"{earned} + ·" if waiting else earned,
         )
+    if any(each.score is None for row in marks.values() for each in row):
+        shown.caption = _("· waits for a person: open formgrader to read the answers.")
+        shown.caption_justify = "left"
     return shown
