@@ -96,6 +96,7 @@ def open_labs(python: Path, root: Path, first: int, *, browser: bool) -> int:
     token = secrets.token_urlsafe(24)
     server = subprocess.Popen(
         command(python, root, port, browser=browser),
+        cwd=root,  # nbgrader takes the course from here
         env={**os.environ, "JUPYTER_TOKEN": token, "JUPYTER_PREFER_ENV_PATH": "1"},
     )
 
