@@ -16,7 +16,8 @@ from tests.tools.small_course import REPOSITORY
 
 pytestmark = pytest.mark.needs_bubblewrap
 
-Grade = Callable[[str], Outcome]
+Grade = Callable[..., Outcome]
+SHORT_S = 2  # for what would run for ever
 SIGNATURE = "def training_effort(active_parameters, tokens, flops_per_s):"
 ROOT = str(REPOSITORY)
 
@@ -130,13 +131,13 @@ class TestItReachesNothing:
 
 class TestItIsStopped:
     def test_a_loop_without_an_end(self, grade: Grade) -> None:
-        outcome = grade(effort("while True: pass"))
+        outcome = grade(effort("while True: pass"), SHORT_S)
         assert outcome.points_frac == 0
         assert "longer than 2 s" in told(outcome)
 
     def test_a_loop_that_catches_everything(self, grade: Grade) -> None:
         body = ["while True:", "  try:", "    while True: pass"]
-        outcome = grade(effort(*body, "  except BaseException: pass"))
+        outcome = grade(effort(*body, "  except BaseException: pass"), SHORT_S)
         assert "longer than 2 s" in told(outcome)
 
     def test_a_fork_bomb(self, grade: Grade) -> None:
@@ -152,7 +153,7 @@ class TestItIsStopped:
         counter = threading.Thread(target=count)
         counter.start()
         body = ["while True:", "  try: os.fork()", "  except OSError: pass"]
-        outcome = grade("import os\n" + effort(*body))
+        outcome = grade("import os\n" + effort(*body), SHORT_S)
         stop.set()
         counter.join()
         assert outcome.points_frac == 0
@@ -217,7 +218,8 @@ class TestItIsStopped:
             "import os, sys\n"
             + effort(
                 "while True:", "  print('x' * 10**6)", "  sys.stderr.write('y' * 10**6)"
-            )
+            ),
+            SHORT_S,
         )
         assert outcome.points_frac == 0
 
@@ -225,7 +227,7 @@ class TestItIsStopped:
         started = time.monotonic()
         outcome = grade("import os\n" + effort("while True: os.write(3, b'x' * 10**6)"))
         assert outcome.points_frac == 0
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 10
 
 
 class TestItForgesNothing:

@@ -133,6 +133,7 @@ REFUSED = {
     "deep": "is no JSON",
     "link": "secret.txt is a link or a special file",
     "empty": "There is no notebook 00_preflight.ipynb",
+    "[bold]*": "is no learner's name",
 }
 
 
@@ -155,6 +156,7 @@ def hand_in_broken(course):
     linked = place("link", nbformat.writes(small_course.solved()))
     (linked.parent / "secret.txt").symlink_to(course / ".workshop" / "secret")
     (course / "submitted" / "empty" / LAB).mkdir(parents=True)
+    place("[bold]*", nbformat.writes(small_course.solved()))
 
 
 @pytest.fixture(scope="module")

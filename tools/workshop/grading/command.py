@@ -55,6 +55,7 @@ def run(
         SparrowError: there is nothing to grade, or no sandbox to grade in.
     """
     from rich.console import Console
+    from rich.text import Text
 
     from workshop.grading import reference, report
     from workshop.grading.course import Course, CourseError
@@ -97,11 +98,13 @@ def run(
         status = stack.enter_context(errors.status(_("Grading")))
         for at, (name, path) in enumerate(submissions.items()):
             status.update(
-                _(
-                    "Grading {name} ({at} of {n})",
-                    name=name,
-                    at=at + 1,
-                    n=len(submissions),
+                Text(
+                    _(
+                        "Grading {name} ({at} of {n})",
+                        name=name,
+                        at=at + 1,
+                        n=len(submissions),
+                    )
                 )
             )
             try:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
+from rich.text import Text
 
 from sparrow.checks.display import lines
 from sparrow.checks.judging import Outcome
@@ -58,14 +59,14 @@ def table(lab: str, marks: dict[str, Sequence[Mark]], refused: dict[str, str]) -
     total = sum(each.points for each in columns)
     shown.add_column(_("Total") + f"\n/{total:g}", justify="right")
     for learner in sorted({*marks, *refused}):
-        row = marks.get(learner)
+        row, name = marks.get(learner), Text(learner)  # not markup
         if row is None or learner in refused:
-            shown.add_row(learner, *["–"] * (len(columns) + 1))
+            shown.add_row(name, *["–"] * (len(columns) + 1))
             continue
         waiting = any(each.score is None for each in row)
         earned = points_in_words(sum(each.score or 0 for each in row))
         shown.add_row(
-            learner,
+            name,
             *("·" if m.score is None else points_in_words(m.score) for m in row),
             f"{earned} + ·" if waiting else earned,
         )

@@ -1,6 +1,7 @@
 """Look at a submission before anything reads it: small, plain, a real notebook."""
 
 import json
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ __all__ = ["MAX_MIB", "RefusedError", "examine"]
 MAX_MIB = 20  # of one notebook; with its plots a lab needs 2
 MAX_FOLDER_MIB = 200  # of everything that is handed in beside it
 MIB = 1024**2
+NAME = re.compile(r"[\w.@-]+")
 
 
 class RefusedError(SparrowError):
@@ -30,6 +32,15 @@ def examine(folder: Path, lab: str) -> None:
     Raises:
         RefusedError: one sentence for the instructor.
     """
+    learner = folder.parent.name
+    if not NAME.fullmatch(learner):  # nbgrader would read it as a pattern
+        raise RefusedError(
+            _(
+                "{name} is no learner's name: rename the folder with letters, digits "
+                "and . _ @ - only.",
+                name=repr(learner),
+            )
+        )
     _examine_files(folder)
     path = folder / f"{lab}.ipynb"
     if not path.is_file():
