@@ -15,20 +15,17 @@ from typing import Any
 
 from sparrow import language
 from sparrow.checks import wire
-from sparrow.checks.judging import Answer
 from sparrow.checks.protocol import Plain
-from sparrow.errors import WireError
 from sparrow.language import _
 from workshop.sandbox.bubblewrap import SandboxError, command, start_code
 from workshop.sandbox.limits import Limits
+from workshop.sandbox.replies import Reply, read
 
-__all__ = ["Box", "Job", "Reply"]
+__all__ = ["Box", "Job"]
 
 START_S = 90.0  # importing PyTorch from a cold, slow disk
 GRACE_S = 5.0  # for the namespaces, before we give the whole box up
 HEADER = struct.Struct(">II")
-LENGTH = struct.Struct(">I")
-LONGEST_FAILURE = 600  # characters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,17 +62,6 @@ class Job:
                 "language": language.current(),
             }
         )
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One answer for each input, and how the run ended.
-
-    `ended` is `done`, `time`, `memory`, `output` or `broken`.
-    """
-
-    answers: list[Answer]
-    ended: str
 
 
 class Box:
@@ -167,7 +153,7 @@ class Box:
         if ended in ("late", "broken"):
             self.close()  # the next job gets a new one
             ended = "time" if ended == "late" else ended
-        return _reply(data, ended, job, limits)
+        return read(data, ended, len(job.inputs), limits)
 
     def _send(self, payload: bytes, limits: Limits) -> int:
         """Send the job and the end of a fresh pipe; return our end."""
@@ -250,76 +236,3 @@ def _cannot_work(reason: str) -> SandboxError:
             reason=reason or _("it gave no reason"),
         )
     )
-
-
-def _reply(data: bytes, ended: str, job: Job, limits: Limits) -> Reply:
-    """Turn bytes into answers; whatever is missing or strange is a failure."""
-    frames = _frames(data)
-    head = next(frames, None)
-    failure = _failure_of(head) if head is not None else ""
-    answers: list[Answer] = []
-    if head is not None and not failure:
-        for frame in frames:
-            if len(answers) == len(job.inputs):
-                break
-            answers.append(_answer(frame))
-    missing = Answer(failure=failure or _why_missing(ended, limits))
-    answers += [missing] * (len(job.inputs) - len(answers))
-    return Reply(answers, "done" if ended == "stopped" else ended)
-
-
-def _frames(data: bytes) -> Any:
-    """Each message in turn; the rest of damaged bytes is silence."""
-    at = 0
-    while at + LENGTH.size <= len(data):
-        (length,) = LENGTH.unpack_from(data, at)
-        at += LENGTH.size
-        if at + length > len(data):
-            return
-        yield data[at : at + length]
-        at += length
-
-
-def _answer(frame: bytes) -> Answer:
-    try:
-        found = wire.decode(frame)
-    except WireError as error:
-        return Answer(failure=str(error))
-    if not isinstance(found, dict) or "value" not in found:
-        return Answer(failure=_failure_text(found))
-    if found.get("failure"):
-        return Answer(failure=_failure_text(found))
-    return Answer(value=found["value"])
-
-
-def _failure_of(frame: bytes) -> str:
-    try:
-        found = wire.decode(frame)
-    except WireError as error:
-        return str(error)
-    is_fine = isinstance(found, dict) and found.get("failure") == ""
-    return "" if is_fine else _failure_text(found)
-
-
-def _failure_text(found: Plain) -> str:
-    """The submission's own words: one line of printable characters, not too long."""
-    text = found.get("failure") if isinstance(found, dict) else None
-    if not isinstance(text, str) or not text:
-        return _("The answer cannot be read.")
-    shown = "".join(each if each.isprintable() else " " for each in text)
-    return shown[:LONGEST_FAILURE]
-
-
-def _why_missing(ended: str, limits: Limits) -> str:
-    """Why there is no answer, in one sentence."""
-    if ended == "time":
-        return _(
-            "It took longer than {n} s and was stopped: is there a loop without an "
-            "end?",
-            n=f"{limits.seconds:g}",
-        )
-    if ended == "memory":
-        return _("It needs more than {n} GiB of memory.", n=f"{limits.memory_gib:g}")
-    if ended == "output":
-        return _("It answers with more than {n} KiB.", n=limits.output_kib)
-    return _("The program ended before it answered.")
