@@ -1,4 +1,4 @@
-"""Our model beside transformers' DeepseekV3ForCausalLM of the same shape, on the CPU."""
+"""Our model beside transformers' DeepseekV3ForCausalLM of one shape, on the CPU."""
 
 import tempfile
 from collections.abc import Callable

@@ -1,11 +1,11 @@
 """Weights are fetched once, proved, kept; a broken line costs only what is missing."""
 
-import functools
 import hashlib
 import http.server
 import threading
 import zipfile
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner
@@ -23,7 +23,7 @@ class RangeHandler(http.server.SimpleHTTPRequestHandler):
 
     cut_at: int | None = None
     honours_range = True
-    ranges: list[str | None] = []
+    ranges: ClassVar[list[str | None]] = []
 
     def do_GET(self) -> None:
         data = (self.server.root / self.path.lstrip("/")).read_bytes()
@@ -157,7 +157,6 @@ def test_no_network_is_one_sentence_and_nothing_is_left(tmp_path, monkeypatch):
 
 
 def test_too_little_space_is_said_before_anything_is_fetched(served, monkeypatch):
-    usage = functools.partial(type("Usage", (), {}))
     usage = type("Usage", (), {"free": 1_000_000})()
     monkeypatch.setattr("shutil.disk_usage", lambda _folder: usage)
     with pytest.raises(StorageError, match="has 1 MB free and .* are needed"):

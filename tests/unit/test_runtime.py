@@ -43,9 +43,14 @@ def test_a_file_that_was_interrupted_is_not_there(tmp_path):
 
 def test_an_old_file_survives_a_failed_write(tmp_path):
     (tmp_path / "file").write_bytes(b"old")
-    with pytest.raises(StorageError), runtime.atomic_write(tmp_path / "file") as file:
-        file.write(b"new")
-        raise OSError(28, "No space left on device")
+
+    def write() -> None:
+        with runtime.atomic_write(tmp_path / "file") as file:
+            file.write(b"new")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(StorageError, match="nothing was changed"):
+        write()
     assert (tmp_path / "file").read_bytes() == b"old"
 
 

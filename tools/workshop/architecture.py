@@ -43,7 +43,7 @@ class StaleError(SparrowError):
 
 
 def ideas() -> dict[str, str]:
-    """Each part of the library that exists, and the first sentence it says of itself."""
+    """Each part of the library that exists, and the first thing it says of itself."""
     found = {}
     for path in sorted(SOURCE.iterdir()):
         file = path / "__init__.py" if path.is_dir() else path
