@@ -12,51 +12,68 @@ __all__ = ["build"]
 @click.command()
 @click.argument("labs", nargs=-1)
 @click.option("--check", is_flag=True, help="Change nothing; fail if any is stale.")
-def build(labs: tuple[str, ...], check: bool) -> None:
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    help="The course folder; this checkout by default.",
+)
+def build(labs: tuple[str, ...], check: bool, root: Path | None) -> None:
     """Make the notebooks of LABS (all of them by default) from solutions/*.md."""
-    from workshop.build import lint, notebooks, source
+    from workshop.build import source
     from workshop.build.failures import SourceError, StaleError
 
+    root = root or source.ROOT
+    paths = [source.find(name, root) for name in labs or source.names(root) or [""]]
     stale: list[str] = []
     broken: list[str] = []
-    for name in labs or source.names():
+    for path in paths:
         try:
-            lab = source.read(source.find(name))
-            lint.check(lab)
-            whole = notebooks.full(lab)
+            _build_one(path, root, check, stale)
         except SourceError as error:  # the other labs are still made
             broken.append(str(error))
-            continue
-        texts = {
-            source.ROOT / "solutions" / name / f"{name}.ipynb": whole,
-            source.ROOT / "labs" / name / f"{name}.ipynb": notebooks.released(whole),
-        }
-        for path, notebook in texts.items():
-            _write(path, notebooks.text_of(notebook), check, stale)
-    listing = notebooks.catalogue(
-        [source.read(source.find(each)) for each in source.names()]
-    )
-    _write(source.ROOT / "src/sparrow/lab/labs.json", listing, check, stale)
     if broken:
         raise SourceError("\n".join(broken))
+    _list_all(root, check, stale)
     if stale:
         raise StaleError(
             _("Stale: {files}. Run: workshop build", files=", ".join(stale))
         )
 
 
-def _write(path: Path, text: str, check: bool, stale: list[str]) -> None:
-    """Write one notebook if it differs, or note that it does."""
-    from sparrow.runtime import atomic_write
-    from workshop.build.source import ROOT
+def _build_one(path: Path, root: Path, check: bool, stale: list[str]) -> None:
+    """Both notebooks of one lab, or neither."""
+    from workshop.build import lint, notebooks, source
 
-    data = text.encode()
-    if path.exists() and path.read_bytes() == data:
+    lab = source.read(path)
+    lint.check(lab)
+    whole = notebooks.full(lab)
+    parts = {"solutions": whole, "labs": notebooks.released(whole)}
+    texts = {folder: notebooks.text_of(part) for folder, part in parts.items()}
+    for folder, text in texts.items():
+        name = f"{folder}/{lab.name}/{lab.name}.ipynb"
+        _write(root, name, text, check, stale)
+
+
+def _list_all(root: Path, check: bool, stale: list[str]) -> None:
+    """The list of all labs that the library carries."""
+    from workshop.build import notebooks, source
+
+    labs = [source.read(source.find(name, root)) for name in source.names(root)]
+    listing = notebooks.catalogue(labs)
+    _write(root, "src/sparrow/lab/labs.json", listing, check, stale)
+
+
+def _write(root: Path, name: str, text: str, check: bool, stale: list[str]) -> None:
+    """Write one file if it differs, or note that it does."""
+    from sparrow.runtime import atomic_write
+
+    path, data = root / name, text.encode()
+    if path.is_file() and path.read_bytes() == data:
         return
-    name = str(path.relative_to(ROOT))
     if check:
         stale.append(name)
         return
     with atomic_write(path) as file:
         file.write(data)
+    path.chmod(0o644)  # a course is read by others than who builds it
     click.echo(name)

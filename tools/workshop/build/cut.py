@@ -6,157 +6,199 @@ docstring and the numbered steps (`# 1. …`), each at its own place.
 
 import ast
 import difflib
-import importlib.util
+import io
 import re
 import textwrap
+import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
+import sparrow
 from sparrow.language import _
+from workshop.build import needed
 from workshop.build.failures import SourceError
 
-__all__ = ["Cut", "cut"]
+__all__ = ["LIBRARY", "Cut", "Function", "cut"]
 
-STEP = re.compile(r"\s*# \d+\. ")
+LIBRARY = Path(sparrow.__file__).parents[1]  # the folder that holds the package
+STEP = re.compile(r"# \d+\. ")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """A function as two texts, each with the imports that it needs."""
+    """A function as two texts, each with the imports that it needs.
+
+    `statements` are those of its body, without the docstring, one text each.
+    """
 
     name: str
     whole: str
     stub: str
+    statements: tuple[str, ...]
 
 
-def cut(symbol: str, exercise: str) -> Cut:
+def cut(symbol: str, exercise: str, library: Path | None = None) -> Cut:
     """Cut `module:function` or `module:Class.method`.
 
+    Args:
+        symbol: what to cut.
+        exercise: the number that the stub names.
+        library: the folder that the module lies in (default: this package's).
+
     Raises:
-        SourceError: there is no such module or function, or it has no steps.
+        SourceError: there is no such module or function, or no stub can be made of it.
     """
     module, _colon, path = symbol.partition(":")
-    file = _file_of(module, symbol)
-    text = file.read_text("utf-8")
-    tree = ast.parse(text)
-    node = _find(tree, path, symbol)
-    lines = text.splitlines()
-    first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
-    whole = textwrap.dedent("\n".join(lines[first - 1 : node.end_lineno]))
-    kept = _stub_lines(node, lines, first, symbol)
-    indent = " " * (node.body[0].col_offset - node.col_offset)
-    stub = textwrap.dedent("\n".join(kept)) + (
-        f'\n{indent}raise NotImplementedError("Exercise {exercise}: write {node.name}")'
-    )
-    imports = _imports(tree, node, module)
-    return Cut(name=node.name, whole=imports + whole, stub=imports + stub)
-
-
-def _file_of(module: str, symbol: str) -> Path:
-    try:
-        found = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        found = None
-    if found is None or found.origin is None:
+    folder = library or LIBRARY
+    tree, text = _read(_file_of(module, symbol, folder), symbol)
+    node = _find(tree, path, symbol, folder)
+    if _uses_super(node):
         raise SourceError(
             _(
-                "There is no module {module}, which {symbol} names.",
-                module=module,
+                "{symbol} calls super(), which works only inside its class: choose "
+                "another function, or name the class in super(Class, self).",
                 symbol=symbol,
             )
         )
-    return Path(found.origin)
+    first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+    body = text.splitlines()[first - 1 : node.end_lineno]
+    whole = textwrap.dedent("\n".join(body))
+    # 'raise' belongs to every stub: a function that returns nothing would look right
+    indent = " " * (node.body[0].col_offset - node.col_offset)
+    stub = (
+        textwrap.dedent("\n".join(_stub_lines(node, body, first, symbol)))
+        + f'\n{indent}raise NotImplementedError("Exercise {exercise}: '
+        + f'write {node.name}")'
+    )
+    imports = needed.imports(tree, whole, node, module)
+    return Cut(
+        name=node.name,
+        whole=imports + whole,
+        stub=imports + stub,
+        statements=_statements(node),
+    )
 
 
-def _find(tree: ast.Module, path: str, symbol: str) -> Function:
-    """The function or method, or an error that names what is near."""
-    scope: ast.Module | ast.ClassDef = tree
-    *classes, name = path.split(".")
-    for each in classes:
-        inner = {
-            node.name: node for node in scope.body if isinstance(node, ast.ClassDef)
-        }
-        if each not in inner:
-            raise _unknown(symbol, each, list(inner))
-        scope = inner[each]
-    functions = {node.name: node for node in scope.body if isinstance(node, Function)}
-    if name not in functions:
-        raise _unknown(symbol, name, list(functions))
-    return functions[name]
-
-
-def _unknown(symbol: str, name: str, known: list[str]) -> SourceError:
-    near = difflib.get_close_matches(name, known, n=3) or known[:5]
-    return SourceError(
+def _file_of(module: str, symbol: str, folder: Path) -> Path:
+    path = folder.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    known = [
+        ".".join(each.relative_to(folder).with_suffix("").parts).removesuffix(
+            ".__init__"
+        )
+        for each in sorted(folder.glob("*/**/*.py"))
+    ]
+    near = difflib.get_close_matches(module, known, n=3)
+    raise SourceError(
         _(
-            "{symbol}: there is no {name}; near it are: {near}.",
+            "There is no module {module}, which {symbol} names; near it are: {near}.",
+            module=module,
             symbol=symbol,
-            name=name,
             near=", ".join(near) or _("none"),
         )
     )
 
 
-def _stub_lines(node: Function, lines: list[str], first: int, symbol: str) -> list[str]:
+def _read(file: Path, symbol: str) -> tuple[ast.Module, str]:
+    text = file.read_text("utf-8")
+    try:
+        return ast.parse(text), text
+    except SyntaxError as error:
+        raise SourceError(
+            _(
+                "{symbol} lies in {file}, whose line {line} is not valid Python: mend "
+                "it first.",
+                symbol=symbol,
+                file=file.name,
+                line=error.lineno,
+            )
+        ) from error
+
+
+def _functions(
+    scope: ast.Module | ast.ClassDef, prefix: str = ""
+) -> dict[str, Function]:
+    """Every function and method, by its dotted name."""
+    found: dict[str, Function] = {}
+    for node in scope.body:
+        if isinstance(node, Function):
+            found[prefix + node.name] = node
+        elif isinstance(node, ast.ClassDef):
+            found |= _functions(node, f"{prefix}{node.name}.")
+    return found
+
+
+def _find(tree: ast.Module, path: str, symbol: str, folder: Path) -> Function:
+    """The function or method, or an error that says where there is a near name."""
+    functions = _functions(tree)
+    if path in functions:
+        return functions[path]
+    module = symbol.partition(":")[0]
+    near = [f"{module}:{name}" for name in difflib.get_close_matches(path, functions)]
+    for file in sorted(folder.glob("*/**/*.py")) if not near else ():
+        name = ".".join(file.relative_to(folder).with_suffix("").parts)
+        if path in _functions(ast.parse(file.read_text("utf-8"))):
+            near.append(f"{name}:{path}")
+    near = near or [f"{module}:{name}" for name in list(functions)[:5]]
+    raise SourceError(
+        _(
+            "There is no {symbol}; near it are: {near}.",
+            symbol=symbol,
+            near=", ".join(near) or _("none"),
+        )
+    )
+
+
+def _uses_super(node: Function) -> bool:
+    """`super()` finds its class by where it stands, so it cannot be cut out."""
+    return any(
+        isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Name)
+        and each.func.id == "super"
+        and not each.args
+        for each in ast.walk(node)
+    )
+
+
+def _stub_lines(node: Function, body: list[str], first: int, symbol: str) -> list[str]:
     """Signature, docstring and steps."""
-    body = node.body
-    if ast.get_docstring(node) is None or len(body) < 2:
+    if ast.get_docstring(node) is None or len(node.body) < 2:
         raise SourceError(
             _("{symbol} needs a docstring and a body to be an exercise.", symbol=symbol)
         )
-    docstring_end = body[0].end_lineno or body[0].lineno
-    kept = lines[first - 1 : docstring_end]
+    end = (node.body[0].end_lineno or node.body[0].lineno) - first + 1
+    kept = body[:end]
+    comments = _comment_lines(body)
     in_step = False
-    for line in lines[docstring_end : node.end_lineno]:
-        is_comment = line.lstrip().startswith("#")
-        in_step = is_comment and (in_step or STEP.match(line) is not None)
+    for at in range(end, len(body)):
+        in_step = at in comments and (in_step or bool(STEP.match(body[at].lstrip())))
         if in_step:
-            kept.append(line)
-    if len(kept) == docstring_end - first + 1:
+            kept.append(body[at])
+    if len(kept) == end:
         raise SourceError(
             _("{symbol} has no numbered steps (# 1. …) for the stub.", symbol=symbol)
         )
     return kept
 
 
-def _imports(tree: ast.Module, node: Function, module: str) -> str:
-    """The module's own imports that the function uses, and what it defines itself."""
-    used = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
-    lines = []
-    for each in tree.body:
-        if isinstance(each, ast.Import | ast.ImportFrom):
-            lines += _import_lines(each, used)
-    own = sorted(used & _defined(tree) - {node.name})
-    if own:
-        lines.append(f"from {module} import {', '.join(own)}")
-    return "\n".join(lines) + "\n\n\n" if lines else ""
+def _comment_lines(lines: list[str]) -> set[int]:
+    """The lines that hold a comment and nothing else; text in quotes is no comment."""
+    text = textwrap.dedent("\n".join(lines)) + "\n"
+    return {
+        token.start[0] - 1
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.COMMENT and token.line.lstrip().startswith("#")
+    }
 
 
-def _import_lines(node: ast.Import | ast.ImportFrom, used: set[str]) -> list[str]:
-    """This import, cut down to the names that are used."""
-    kept = [
-        alias
-        for alias in node.names
-        if (alias.asname or alias.name.split(".")[0]) in used
-    ]
-    if not kept:
-        return []
-    if isinstance(node, ast.ImportFrom):
-        return [ast.unparse(ast.ImportFrom(node.module, kept, node.level))]
-    return [ast.unparse(ast.Import([alias])) for alias in kept]
-
-
-def _defined(tree: ast.Module) -> set[str]:
-    """Names that the module itself defines at its top."""
-    names = set()
-    for node in tree.body:
-        if isinstance(node, Function | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for target in targets:
-                names |= {
-                    each.id for each in ast.walk(target) if isinstance(each, ast.Name)
-                }
-    return names
+def _statements(node: Function) -> tuple[str, ...]:
+    """Every statement of the body; of an `if` or a loop its head, then its own."""
+    found = []
+    for each in node.body[1:]:
+        for inner in ast.walk(each):
+            if isinstance(inner, ast.stmt):
+                found.append(ast.unparse(inner).partition("\n")[0])
+    return tuple(found)

@@ -1,5 +1,6 @@
 """Read a lab's source: MyST Markdown, with the exercises in its cells' metadata."""
 
+import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,24 +8,9 @@ from typing import Any
 from sparrow.language import _
 from workshop.build.failures import LabNotFoundError, SourceError
 
-__all__ = ["KINDS", "Cell", "Lab", "find", "names", "read"]
+__all__ = ["ROOT", "Cell", "Lab", "find", "names", "read"]
 
 ROOT = Path(__file__).parents[3]
-SOLUTIONS = ROOT / "solutions"
-KINDS = ("predict", "build", "break", "measure", "explain")
-EXERCISE_KEYS = {
-    "exercise",
-    "kind",
-    "minutes",
-    "points",
-    "needs",
-    "solution",
-    "answer",
-    "stub",
-    "rubric",
-}
-NUMBERS = ("minutes", "points")
-OTHER_KEYS = {"alt", "shows_result", "tags"}
 
 
 @dataclass(kw_only=True)
@@ -34,6 +20,7 @@ class Cell:
     kind: str  # "markdown" or "code"
     text: str
     metadata: dict[str, Any] = field(default_factory=dict)
+    line: int = 1  # of the source file, where the cell begins
 
     @property
     def exercise(self) -> str | None:
@@ -56,28 +43,49 @@ class Lab:
         """The cells that are exercises, in order."""
         return [cell for cell in self.cells if cell.exercise is not None]
 
+    @property
+    def is_numbered(self) -> bool:
+        """A lab such as `02_latent_attention`, and not a page such as `tour`."""
+        return self.name[:2].isdigit()
 
-def names(folder: Path = SOLUTIONS) -> list[str]:
+
+def names(root: Path = ROOT) -> list[str]:
     """All labs that have a source."""
-    return sorted(path.stem for path in folder.glob("*.md"))
+    return sorted(path.stem for path in (root / "solutions").glob("*.md"))
 
 
-def find(name: str, folder: Path = SOLUTIONS) -> Path:
+def find(name: str, root: Path = ROOT) -> Path:
     """The source of a lab.
 
     Raises:
         LabNotFoundError: there is none of that name.
     """
-    path = folder / f"{name}.md"
-    if not path.is_file():
+    known = names(root)
+    if name in known:
+        return root / "solutions" / f"{name}.md"
+    if not known:
         raise LabNotFoundError(
             _(
-                'There is no lab "{name}"; there are: {labs}.',
-                name=name,
-                labs=", ".join(names(folder)) or _("none"),
+                "There is no lab source in {folder}: go to the project's folder, or "
+                "name it with --root.",
+                folder=root / "solutions",
             )
         )
-    return path
+    if near := difflib.get_close_matches(name, known, n=3):
+        raise LabNotFoundError(
+            _(
+                'There is no lab "{name}"; did you mean {near}?',
+                name=name,
+                near=", ".join(near),
+            )
+        )
+    raise LabNotFoundError(
+        _(
+            'There is no lab "{name}"; there are: {labs}.',
+            name=name,
+            labs=", ".join(known),
+        )
+    )
 
 
 def read(path: Path) -> Lab:
@@ -86,19 +94,15 @@ def read(path: Path) -> Lab:
     Raises:
         SourceError: it cannot be read, or an exercise contradicts itself.
     """
-    import jupytext  # late: it takes half a second to import
+    from workshop.build import exercises
 
-    try:
-        notebook = jupytext.reads(path.read_text("utf-8"), fmt="md:myst")
-    except Exception as error:  # jupytext and its parsers raise many kinds
-        raise SourceError(
-            _("{path} cannot be read: {reason}", path=path.name, reason=error)
-        ) from error
+    text, notebook = _parse(path)
     about = notebook.metadata.get("sparrow")
     if not isinstance(about, dict) or about.get("lab") != path.stem:
         raise SourceError(
             _(
-                '{path} must say "sparrow: lab: {name}" in its first lines.',
+                '{path}: its first lines must hold a block "sparrow:" with '
+                'lab: "{name}".',
                 path=path.name,
                 name=path.stem,
             )
@@ -118,58 +122,44 @@ def read(path: Path) -> Lab:
         kernelspec=dict(notebook.metadata.get("kernelspec", {})),
         cells=[cell for cell in cells if cell.text or cell.exercise],
     )
-    _check_exercises(lab)
+    _number_lines(lab, text.splitlines())
+    exercises.check(lab)
     return lab
 
 
-def _check_exercises(lab: Lab) -> None:
-    """Numbers once each, known kinds and keys, needs that come before."""
-    seen: list[str] = []
-    for cell in lab.cells:
-        known = EXERCISE_KEYS | OTHER_KEYS if cell.exercise else OTHER_KEYS
-        if unknown := sorted(set(cell.metadata) - known):
+def _parse(path: Path) -> tuple[str, Any]:
+    """The file's text, and the notebook that jupytext makes of it."""
+    import jupytext  # late: it takes half a second to import
+
+    try:
+        text = path.read_text("utf-8")
+        if not text.startswith("---\n"):
             raise SourceError(
-                _(
-                    "{lab}: a cell has the unknown key {key}; known are {known}.",
-                    lab=lab.name,
-                    key=unknown[0],
-                    known=", ".join(sorted(known)),
-                )
+                _("{path}: it must begin with a block of ---.", path=path.name)
             )
-        if cell.exercise is not None:
-            _check_exercise(lab, cell, seen)
-            seen.append(cell.exercise)
-
-
-def _check_exercise(lab: Lab, cell: Cell, seen: list[str]) -> None:
-    told, number = cell.metadata, str(cell.exercise)
-    problem = None
-    if not isinstance(cell.exercise, str):
-        problem = _("its number must stand in quotes")
-    elif number in seen:
-        problem = _("this number is used twice")
-    elif told.get("kind") not in KINDS:
-        problem = _("kind must be one of {kinds}", kinds=", ".join(KINDS))
-    elif not all(
-        isinstance(told.get(key), int | float) for key in ("minutes", "points")
-    ):
-        problem = _("minutes and points must be numbers")
-    elif late := [need for need in told.get("needs", []) if need not in seen]:
-        problem = _("it needs {need}, which does not come before it", need=late[0])
-    elif (told["kind"] == "explain") != (cell.kind == "markdown"):
-        problem = _("explain is a text cell, and only explain is")
-    elif told["kind"] == "explain" and not told.get("rubric"):
-        problem = _("explain needs a rubric")
-    elif told["kind"] != "explain" and ("solution" in told) == ("answer" in told):
-        problem = _("it needs solution (a library symbol) or answer (a name), not both")
-    elif "answer" in told and not told.get("stub"):
-        problem = _("an answer needs a stub, which is what learners get")
-    if problem:
+        return text, jupytext.reads(text, fmt="md:myst")
+    except SourceError:
+        raise
+    except Exception as error:  # jupytext and its parsers raise many kinds
+        reason = " ".join(str(error).split())
         raise SourceError(
             _(
-                "{lab}, exercise {number}: {problem}.",
-                lab=lab.name,
-                number=number,
-                problem=problem,
+                "{path} is not valid MyST Markdown ({reason}): mend it there.",
+                path=path.name,
+                reason=reason.rstrip("."),
             )
-        )
+        ) from error
+
+
+def _number_lines(lab: Lab, lines: list[str]) -> None:
+    """Note where each cell begins; jupytext does not say it."""
+    place = 0
+    for cell in lab.cells:
+        first = cell.text.partition("\n")[0].strip()
+        number = f'"{cell.exercise}"' if cell.exercise else None
+        for at in range(place, len(lines)):
+            line = lines[at].strip()
+            found = "exercise" in line and number in line if number else line == first
+            if found:
+                cell.line, place = at + 1, at + 1
+                break
