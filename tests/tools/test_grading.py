@@ -289,6 +289,18 @@ def test_feedback_holds_no_hidden_case(graded):
             assert len(repr(value)) < 5 or repr(value) not in page
 
 
+def test_a_cell_that_is_still_as_it_was_released_earns_nothing(monkeypatch):
+    """Even if its values happen to pass a part of the check."""
+    from workshop.grading import judge
+
+    monkeypatch.setattr(judge, "grade_exercise", lambda *given: pytest.fail("it ran"))
+    path = small_course.REPOSITORY / "solutions" / LAB / f"{LAB}.ipynb"
+    lab = reference.read(path)
+    same = {each.answer_id: "x = 1" for each in lab.exercises}
+    outcomes = judge.grade(None, lab, same, [], "secret", same)
+    assert {each.points_frac for each in outcomes.values()} == {0}
+
+
 def test_a_missing_cell_is_back_in_the_graded_notebook(graded):
     course, _ran = graded
     path = course / "autograded" / "deleted" / LAB / f"{LAB}.ipynb"

@@ -25,6 +25,7 @@ def grade(
     answers: Mapping[str, str],
     others: Sequence[str],
     secret: str,
+    released: Mapping[str, str],
 ) -> dict[str, Outcome]:
     """Grade every exercise that has a check.
 
@@ -34,13 +35,21 @@ def grade(
         answers: grade_id of an answer cell -> its source.
         others: the sources of all code cells, for the imports in them.
         secret: what the hidden cases are drawn from.
+        released: grade_id -> the source that learners were given. A cell that is
+            still the same earns nothing, even where a part of it happens to be right.
 
     Returns:
         Exercise number -> outcome; an exercise without a check is left out.
     """
     outcomes = {}
     for exercise in reference.exercises:
-        if exercise.check_id is not None:
+        if exercise.check_id is None:
+            continue
+        answer = answers.get(exercise.answer_id, "").strip()
+        if answer and answer == released.get(exercise.answer_id, "").strip():
+            why = _("Nothing is written yet: the cell is as you got it.")
+            outcomes[exercise.number] = _nothing(*_drawn(exercise.number, secret), why)
+        else:
             outcomes[exercise.number] = grade_exercise(
                 box, reference, exercise, answers, others, secret
             )

@@ -121,8 +121,12 @@ class RunInSandbox(NbGraderPreprocessor):  # type: ignore[misc]
             others.append(cell.source)
             if grade_id := cell.metadata.get("nbgrader", {}).get("grade_id"):
                 answers[grade_id] = cell.source
+        about = resources["nbgrader"]
+        with Gradebook(about["db_url"]) as gradebook:
+            notebook = gradebook.find_notebook(about["notebook"], about["assignment"])
+            released = {each.name: each.source or "" for each in notebook.source_cells}
         with _box() as box:
-            outcomes = judge.grade(box, lab, answers, others, course.secret())
+            outcomes = judge.grade(box, lab, answers, others, course.secret(), released)
         resources["sparrow"] = outcomes
         return nb, resources
 
