@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from click.testing import CliRunner
 
-from workshop.build import lint, notebooks, source
+from workshop.build import source
 from workshop.build.cut import cut
 from workshop.build.failures import SourceError
 from workshop.cli import main

@@ -31,7 +31,7 @@ def imports(tree: ast.Module, whole: str, node: Function, module: str) -> str:
 
 
 def _free_names(whole: str, node: Function) -> set[str]:
-    """Names that the function takes from outside; its own variables are not among them."""
+    """Names that the function takes from outside; its own variables are not."""
     used: set[str] = set()
     tables = [symtable.symtable(whole, "<cut>", "exec")]
     while tables:

@@ -1,4 +1,4 @@
-"""The rules of a code cell: short, apart from the next one, and safe to run anywhere."""
+"""The rules of a code cell: short, apart from the next, and safe to run anywhere."""
 
 import ast
 import re
@@ -110,9 +110,11 @@ def _pictures(cell: Cell) -> list[str]:
     `sparrow.viz.style.show` gives a picture the words of `conclude`; a figure that is
     drawn in any other way needs `alt` in the metadata of its cell.
     """
-    called = {_name(node) for node in ast.walk(ast.parse(cell.text)) if _name(node)}
-    draws = {name for name in called if name in DRAWS or name.startswith("plot")}
-    if draws and "show" not in called and not cell.metadata.get("alt"):
+    called = {_name(node) for node in ast.walk(ast.parse(cell.text))}
+    names = {name.rpartition(".")[2] for name in called}
+    draws = any(name in DRAWS or name.startswith("plot") for name in names)
+    is_told = {"show", "style.show"} & called or cell.metadata.get("alt")
+    if (draws and not is_told) or "plt.show" in called:
         return [
             _(
                 "a picture without words for who cannot see it: show it with "
@@ -123,7 +125,5 @@ def _pictures(cell: Cell) -> list[str]:
 
 
 def _name(node: ast.AST) -> str:
-    """The last name of what is called."""
-    if not isinstance(node, ast.Call):
-        return ""
-    return getattr(node.func, "attr", getattr(node.func, "id", ""))
+    """What is called, as it is written; nothing for a node that is no call."""
+    return ast.unparse(node.func) if isinstance(node, ast.Call) else ""

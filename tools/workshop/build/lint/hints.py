@@ -44,7 +44,8 @@ def findings(lab: Lab, at: int) -> list[str]:
     if len(lines) > 1:
         found.append(
             _(
-                "the hint Line has {got} lines of code; one is enough: remove the rest.",
+                "the hint Line has {got} lines of code; one is enough: remove "
+                "the rest.",
                 got=len(lines),
             )
         )

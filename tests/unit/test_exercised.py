@@ -1,0 +1,94 @@
+"""What learners replace is what the library calls: always through its module."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+import torch
+
+import sparrow
+from sparrow import Config, Sparrow
+from sparrow.checks import library
+from sparrow.cost import ledger, published
+from sparrow.lab import catalogue
+
+SRC = Path(sparrow.__file__).parent
+SYMBOLS = sorted(
+    symbol for lab in catalogue.labs().values() for symbol in lab.solutions.values()
+)
+# Packages offer the library's own version to others; checks and pictures compare the
+# learner's with it, and must not meet the learner's in its place.
+WANTS_THE_REFERENCE = ("checks", "viz")
+
+
+def modules():
+    for path in sorted(SRC.rglob("*.py")):
+        inside = path.relative_to(SRC)
+        if path.name != "__init__.py" and inside.parts[0] not in WANTS_THE_REFERENCE:
+            yield path
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS)
+def test_no_module_takes_a_copy_of_an_exercised_function(symbol):
+    module, _colon, path = symbol.partition(":")
+    name = path.split(".")[0]
+    for file in modules():
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                is_same = module == node.module or module.startswith(node.module + ".")
+                taken = {alias.name for alias in node.names}
+                assert not (is_same and name in taken), f"{file}: import the module"
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS)
+def test_no_module_keeps_a_copy_under_another_name(symbol):
+    """`scores = absorbed_scores` at the top would be such a copy."""
+    module, _colon, path = symbol.partition(":")
+    tree = ast.parse(Path(importlib.import_module(module).__file__).read_text("utf-8"))
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Name):
+            assert statement.value.id != path
+
+
+def run_model():
+    model = Sparrow(Config.preset("pico")).eval()
+    cache = model.new_cache(1, 3)
+    with torch.inference_mode():
+        model(torch.tensor([[1, 2]]), cache=cache)
+        model(torch.tensor([[3]]), cache=cache)  # one token: the absorbed form
+
+
+def read_ledger():
+    hours = {"cpu_s": 3600.0, "power_w": 15.0}
+    prices = {"price_per_hour": 0.0, "tariff_per_kwh": 0.2, "grid_g_per_kwh": 300.0}
+    ledger.Entry(stage="tiny", pue=1.0, **hours, **prices).footprint()
+
+
+CALLERS = {
+    "sparrow.cost.bill:training_effort": published.recompute,
+    "sparrow.cost.bill:footprint": read_ledger,
+    "sparrow.model.norm:rms_norm": run_model,
+    "sparrow.model.mla:compress": run_model,
+    "sparrow.model.rope:rotate_pairs": run_model,
+    "sparrow.model.mla:absorbed_scores": run_model,
+}
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS)
+def test_the_library_calls_what_stands_in_its_place(symbol):
+    assert symbol in CALLERS, "say how the library uses the new exercise's function"
+    owner, name = library.locate(symbol)
+    original, calls = owner.__dict__[name], []
+
+    def other(*args, **kwargs):
+        calls.append(name)
+        return original(*args, **kwargs)
+
+    library.replace(symbol, other)
+    try:
+        CALLERS[symbol]()
+        assert calls
+    finally:
+        library.put_back(symbol)
+    assert owner.__dict__[name] is original
