@@ -399,7 +399,7 @@ WRONG_SCORES = [
         lambda **given: mla.absorbed_scores(**given).softmax(-1),
         "softmax comes later",
     ),
-    Mutant("keys rebuilt", rebuilt, "the keys rebuilt", earns=0.8),
+    Mutant("keys rebuilt", rebuilt, "are they rebuilt", earns=0.8),
 ]
 
 

@@ -67,16 +67,36 @@ def methods(factory: Any, inputs: dict[str, Any]) -> Plain:
 
 
 def counted(function: Any, inputs: dict[str, Any]) -> Plain:
-    """Call a function, and answer with its result and the work of its products.
+    """Call a function, and answer with its result and how many numbers it made.
+
+    Every tensor counts that PyTorch makes on the way, apart from views of others.
 
     Returns:
-        `{"result": …, "flops": FLOPs of all matrix products}`.
+        `{"result": …, "made": count}`.
     """
-    from torch.utils.flop_counter import FlopCounterMode
+    import torch
+    from torch.overrides import TorchFunctionMode
 
-    with FlopCounterMode(display=False) as counter:
+    def storage(tensor: torch.Tensor) -> int:
+        return tensor.untyped_storage().data_ptr()
+
+    class Counter(TorchFunctionMode):
+        made = 0
+
+        def __torch_function__(
+            self, call: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            result = call(*args, **(kwargs or {}))
+            given = [each for each in args if isinstance(each, torch.Tensor)]
+            if isinstance(result, torch.Tensor) and storage(result) not in map(
+                storage, given
+            ):
+                self.made += result.numel()
+            return result
+
+    with Counter() as counter:
         result = function(**inputs)
-    return {"result": plain(result), "flops": counter.get_total_flops()}
+    return {"result": plain(result), "made": counter.made}
 
 
 def with_model(function: Any, inputs: dict[str, Any]) -> Plain:

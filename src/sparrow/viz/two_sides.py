@@ -1,6 +1,6 @@
 """Draw one dot product from both sides: rebuild the keys, or carry the query."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
@@ -15,15 +15,18 @@ Rows = Sequence[Sequence[float]]
 GAP = 0.45
 
 
-def plot_both_sides(queries: Rows, matrices: Sequence[Rows], latents: Rows) -> Axes:
+def plot_both_sides(
+    queries: Mapping[str, Sequence[float]], matrices: Mapping[str, Rows], latents: Rows
+) -> Axes:
     """The scores of every head, above with rebuilt keys, below with carried queries.
 
     Args:
-        queries: one query a head.
-        matrices: one up-projection a head; its rows are the features of a key.
+        queries: a query for each head, by the head's name.
+        matrices: what makes each head's key; its rows are the features of a key.
         latents: one latent a token, shared by all heads.
     """
-    tokens, features, size = len(latents), len(latents[0]), len(matrices[0])
+    tokens, features = len(latents), len(latents[0])
+    size = len(next(iter(matrices.values())))
     height, step = tokens + size + 1.6, features + 2 * GAP + size + 2.2
     ax = axes(height_in=5.8)
     ax.set_axis_off()
@@ -33,14 +36,14 @@ def plot_both_sides(queries: Rows, matrices: Sequence[Rows], latents: Rows) -> A
         _grid(ax, 0, floor, latents, "blue", _("latents, kept"))
         side = _("Rebuild the keys") if rebuild else _("Carry the query")
         _text(ax, 0, floor + height - 0.6, side, weight="bold", ha="left")
-        for head, (query, matrix) in enumerate(zip(queries, matrices, strict=True)):
+        for head, (letter, query) in enumerate(queries.items()):
+            matrix = matrices[letter]
             left = features + 1.1 + head * step
             right, top = left + features + GAP, floor + tokens + GAP
             keys = [[_dot(row, each) for row in matrix] for each in latents]
             carried = [_dot(query, column) for column in zip(*matrix, strict=True)]
             scores = [[_dot(query, key)] for key in keys]
             same &= scores == [[_dot(carried, each)] for each in latents]
-            letter = chr(ord("A") + head)
             if rebuild:
                 name = _("$W_{head}$, {n} times", head=letter, n=tokens)
                 _grid(ax, left, floor + (tokens - size) / 2, matrix, "pink", name)
@@ -59,7 +62,7 @@ def plot_both_sides(queries: Rows, matrices: Sequence[Rows], latents: Rows) -> A
     heads = len(queries)
     words = {
         "scores": tokens * heads,
-        "keys": tokens * heads * len(matrices[0]),
+        "keys": tokens * heads * size,
         "carried": heads * features,
     }
     if not same:
