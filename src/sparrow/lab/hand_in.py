@@ -18,7 +18,7 @@ from sparrow.runtime import course_folder, home_folder, writable_folder
 
 __all__ = ["hand_in"]
 
-LIMIT_BYTES = 20 * 2**20
+LIMIT_BYTES = 20 * 10**6
 RECEIPT, TIMESTAMP = "receipt.json", "timestamp.txt"
 
 
@@ -36,27 +36,20 @@ def hand_in(lab: About, notebook: Path, user: str | None = None) -> Path:
         LabError: the file is not a notebook of this lab, or is too large.
         StorageError: the course folder cannot be written; nothing was changed.
     """
-    _check(lab, notebook)
-    name = re.sub(r"[^\w.-]", "_", user or getpass.getuser())
-    course = course_folder()
-    place = course / "submitted" / name / lab.name
-    writable_folder(place.parent)
     now = datetime.now(UTC)
-    files = [notebook, *_artefacts(lab)]
+    course = course_folder()
+    name = _folder_name(user or _account())
+    place = course / "submitted" / name / lab.name
+    old = course / "earlier" / name / lab.name / f"{now:%Y%m%dT%H%M%S.%fZ}"
     try:
-        fresh = Path(tempfile.mkdtemp(dir=course, prefix=".submission-"))
-        for file in files:
-            target = f"{lab.name}.ipynb" if file == notebook else file.name
-            shutil.copyfile(file, fresh / target)
-        (fresh / TIMESTAMP).write_text(f"{now:%Y-%m-%d %H:%M:%S.%f} UTC\n", "utf-8")
-        told = _receipt(lab, name, now, fresh)
-        (fresh / RECEIPT).write_text(json.dumps(told, indent=2) + "\n", "utf-8")
-        fresh.chmod(0o755)
-        if place.exists():
-            old = course / "earlier" / name / lab.name / f"{now:%Y%m%dT%H%M%S.%fZ}"
-            old.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(place, old)
-        os.replace(fresh, place)
+        _check(lab, notebook)
+        writable_folder(place.parent)
+        # beside its place and not in it, so that a rename is enough
+        with tempfile.TemporaryDirectory(dir=course, prefix=".submission-") as folder:
+            fresh = Path(folder) / lab.name
+            fresh.mkdir()
+            _fill(fresh, lab, notebook, name, now)
+            _exchange(fresh, place, old)
     except OSError as error:
         raise StorageError(
             _(
@@ -67,6 +60,43 @@ def hand_in(lab: About, notebook: Path, user: str | None = None) -> Path:
             )
         ) from error
     return place / RECEIPT
+
+
+def _account() -> str:
+    """The name of who is logged in; a container may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "learner"
+
+
+def _folder_name(user: str) -> str:
+    """A name that is one folder, and no way out of it."""
+    return re.sub(r"[^\w.-]", "_", user).lstrip(".") or "learner"
+
+
+def _fill(fresh: Path, lab: About, notebook: Path, user: str, now: datetime) -> None:
+    """Copy all files of a submission, and add when and what."""
+    shutil.copyfile(notebook, fresh / f"{lab.name}.ipynb")
+    for file in _artefacts(lab):
+        shutil.copyfile(file, fresh / file.name)
+    (fresh / TIMESTAMP).write_text(f"{now:%Y-%m-%d %H:%M:%S.%f} UTC\n", "utf-8")
+    told = _receipt(lab, user, now, fresh)
+    (fresh / RECEIPT).write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+
+
+def _exchange(fresh: Path, place: Path, old: Path) -> None:
+    """Put `fresh` in its place; what stood there goes to `old`, or back."""
+    had_one = place.exists()
+    if had_one:
+        old.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(place, old)
+    try:
+        os.replace(fresh, place)
+    except BaseException:  # also when the kernel is interrupted here
+        if had_one:
+            os.replace(old, place)
+        raise
 
 
 def _check(lab: About, notebook: Path) -> None:
@@ -84,7 +114,7 @@ def _check(lab: About, notebook: Path) -> None:
             _(
                 "The notebook has {got} MB, and {limit} are allowed: clear its "
                 "outputs, save, and submit again.",
-                got=size // 10**6,
+                got=-(-size // 10**6),
                 limit=LIMIT_BYTES // 10**6,
             )
         )
@@ -92,7 +122,7 @@ def _check(lab: About, notebook: Path) -> None:
         told = json.loads(notebook.read_bytes())
         found = told["metadata"].get("sparrow", {}).get("lab")
         is_notebook = isinstance(told["cells"], list)
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         is_notebook, found = False, None
     if not is_notebook:
         raise LabError(

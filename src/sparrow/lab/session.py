@@ -54,9 +54,18 @@ class Lab:
 
     def use_library(self, name: str | None = None) -> None:
         """Let the library call its own functions again: one by name, or all."""
-        for symbol in list(library.replaced()):
-            if name is None or symbol.split(":")[1].split(".")[-1] == name:
-                library.put_back(symbol)
+        back = [
+            symbol
+            for symbol in library.replaced()
+            if name is None or _last_name(symbol) == name
+        ]
+        for symbol in back:
+            library.put_back(symbol)
+        if not back:
+            print(_("The library calls its own functions already."))
+            return
+        names = ", ".join(_last_name(symbol) for symbol in back)
+        print(_("The library calls its own functions again: {names}.", names=names))
 
     def submit(self, path: str | Path | None = None) -> None:
         """Hand the lab in: save first (Ctrl+S), then call this.
@@ -84,12 +93,9 @@ class Lab:
         """The number and the library symbol that this object stands for."""
         name = getattr(learner_object, "__name__", None)
         for number, symbol in self.about.solutions.items():
-            if symbol.split(":")[1].split(".")[-1] == name:
+            if _last_name(symbol) == name:
                 return number, symbol
-        names = [
-            symbol.split(":")[1].split(".")[-1]
-            for symbol in self.about.solutions.values()
-        ]
+        names = [_last_name(symbol) for symbol in self.about.solutions.values()]
         raise LabError(
             _(
                 "This lab has no exercise for {name}; it has: {names}.",
@@ -135,6 +141,11 @@ def start(name: str) -> Lab:
     checks.on_pass[:] = [lab._note]
     print(_welcome(lab.about))
     return lab
+
+
+def _last_name(symbol: str) -> str:
+    """`absorbed_scores` of `sparrow.model.mla:absorbed_scores`."""
+    return symbol.replace(":", ".").rpartition(".")[2]
 
 
 def _welcome(about: About) -> str:

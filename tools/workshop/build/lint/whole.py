@@ -42,7 +42,7 @@ def _first_cell(lab: Lab) -> list[str]:
             'the first code cell must call lab = start("{name}") once, and calls: '
             "{got}.",
             name=lab.name,
-            got=", ".join(f'start("{each}")' for each in calls) or _("nothing"),
+            got=", ".join(f"start({each!r})" for each in calls) or _("nothing"),
         )
     ]
 
