@@ -14,7 +14,7 @@ from tests.bench.measure import Result, compare_rates
 
 PEER = "transformers DeepseekV3ForCausalLM"
 BATCH, LENGTH = 64, 80  # a batch of Countdown problems with their traces
-REQUESTS, PROMPT, NEW = 256, 16, 64
+REQUESTS, PROMPT, NEW, GROUP = 256, 16, 64, 8
 
 
 def pair(config: Config) -> tuple[Sparrow, Any]:
@@ -85,12 +85,23 @@ def train() -> Result:
 
 def generate() -> Result:
     """Sample 64 tokens for each of 256 different prompts."""
+    return _sampling("generate", REQUESTS)
+
+
+def generate_groups() -> Result:
+    """The same for 32 prompts, 8 times each: a step of reinforcement learning."""
+    return _sampling("generate_groups", REQUESTS // GROUP)
+
+
+def _sampling(name: str, different: int) -> Result:
+    """256 requests, of which so many are different."""
     config = Config.preset("pico").replace(num_nextn_predict_layers=0)
     ours, peer = pair(config)
     ours.eval()
     peer.eval()
     draw = torch.Generator().manual_seed(1)
-    prompts = torch.randint(512, (REQUESTS, PROMPT), generator=draw)
+    prompts = torch.randint(512, (different, PROMPT), generator=draw)
+    prompts = prompts.repeat_interleave(REQUESTS // different, dim=0)
     lists = prompts.tolist()
 
     def our_run() -> None:
@@ -107,8 +118,9 @@ def generate() -> Result:
         )
 
     return Result(
-        name="generate",
-        what=f"pico sampling, {REQUESTS} requests × {NEW} tokens, fp32",
+        name=name,
+        what=f"pico sampling, {REQUESTS} requests ({different} different prompts "
+        f"of {PROMPT} tokens) × {NEW} tokens, fp32",
         unit="tokens/s",
         peer_name=f"{PEER}.generate",
         **compare_rates(our_run, peer_run, REQUESTS * NEW, pairs=7),  # type: ignore[arg-type]

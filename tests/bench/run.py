@@ -16,6 +16,7 @@ from tests.bench.measure import Result, write
 BENCHES: dict[str, Callable[[], Result]] = {
     "train": model_speed.train,
     "generate": model_speed.generate,
+    "generate_groups": model_speed.generate_groups,
     "cache_bytes": model_speed.cache_bytes,
 }
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from sparrow.language import _
 from sparrow.viz.style import COLOURS, axes, conclude, label_right
@@ -30,7 +32,9 @@ def plot_cache_growth(bytes_used: Mapping[str, Sequence[int]]) -> Axes:
             "{name}: {each} bytes a token", name=name, each=f"{per_token[name]:,.0f}"
         )
         label_right(ax, len(values), values[-1] / KIB, label, colour)
-    ax.set_yscale("log")
+    ax.set_ylim(bottom=0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))  # no half tokens
     ax.set_xlabel(_("Tokens read"))
     ax.set_ylabel(_("Cache (KiB)"))
     first, *_others, last = per_token
@@ -40,8 +44,8 @@ def plot_cache_growth(bytes_used: Mapping[str, Sequence[int]]) -> Axes:
         ax,
         _("{first} pays {ratio} times as much for each token as {last}", **words),
         _(
-            "Lines that rise with each token read, on a logarithmic axis. "
-            "{first} needs {ratio} times the memory of {last}.",
+            "Straight lines that rise with each token read: steep for {first}, which "
+            "needs {ratio} times the memory of {last}, and almost flat for {last}.",
             **words,
         ),
     )
