@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from matplotlib.ticker import MaxNLocator
 
 from sparrow.language import _
 from sparrow.viz.style import COLOURS, axes, conclude, label_right
@@ -34,7 +33,6 @@ def plot_cache_growth(bytes_used: Mapping[str, Sequence[int]]) -> Axes:
         label_right(ax, len(values), values[-1] / KIB, label, colour)
     ax.set_ylim(bottom=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))  # no half tokens
     ax.set_xlabel(_("Tokens read"))
     ax.set_ylabel(_("Cache (KiB)"))
     first, *_others, last = per_token
