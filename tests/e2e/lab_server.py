@@ -20,6 +20,11 @@ REPOSITORY = Path(__file__).parents[2]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 # Two threads that share a busy core wait for each other: ten times slower.
 SETTINGS = {"OMP_NUM_THREADS": "1"}
+# JupyterLab opens again what was open before: not what a person left, or a test.
+OWN_FOLDERS = (
+    *("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"),
+    *("JUPYTERLAB_WORKSPACES_DIR", "JUPYTERLAB_SETTINGS_DIR"),
+)
 START_S = 90
 RUN_S = 240
 COPIED = ("pyproject.toml", "constraints.txt", "nbgrader_config.py")
@@ -45,12 +50,13 @@ def copy_checkout(folder: Path) -> Path:
 
 
 @contextmanager
-def opened(checkout: Path, **settings: str) -> Iterator["LabServer"]:
+def opened(checkout: Path) -> Iterator["LabServer"]:
     """The server that `tools/start.py` starts, until the block ends."""
+    own = {name: str(checkout.parent / "jupyter" / name) for name in OWN_FOLDERS}
     process = subprocess.Popen(
         [sys.executable, "tools/start.py", "--no-browser", "--port", "18888"],
         cwd=checkout,
-        env={**os.environ, **SETTINGS, "SPARROW_COURSE": str(checkout), **settings},
+        env={**os.environ, **own, **SETTINGS, "SPARROW_COURSE": str(checkout)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -110,15 +116,24 @@ class Notebook:
         self.rest()
 
     def run_all(self) -> None:
-        """Run, Run All Cells; then until the kernel rests."""
+        """Run, Run All Cells; then until every cell has run, or one has failed."""
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        self.rest()
+        until = time.monotonic() + RUN_S
+        while not self.has_run():
+            assert time.monotonic() < until, f"still running after {RUN_S} s"
+            self.rest()
+            self.save()
+
+    def has_run(self) -> bool:
+        """What the saved file says; between two cells the kernel rests as well."""
+        cells = self.code_cells()
+        return all(each["execution_count"] for each in cells) or bool(errors_of(cells))
 
     def rest(self) -> None:
         """Wait until the kernel has nothing left to do."""
         self.page.wait_for_timeout(500)  # the page learns a little later that it works
-        self.page.locator(STILL).wait_for(timeout=RUN_S * 1000)
+        self.panel.locator(STILL).wait_for(timeout=RUN_S * 1000)
 
     def save(self) -> None:
         """Ctrl+S, then until the file on disk is new."""
@@ -160,6 +175,13 @@ class Notebook:
         self.page.keyboard.insert_text(source)
         return cell
 
+    def add_below(self, source: str) -> None:
+        """A new cell of the learner's own: Escape, B, Enter, and write."""
+        for key in ("Escape", "b", "Enter"):
+            self.page.keyboard.press(key)
+        self.page.wait_for_timeout(300)  # the new cell takes the cursor
+        self.page.keyboard.insert_text(source)
+
     def run_this(self) -> None:
         """Shift + Enter: run the cell with the cursor and go to the next."""
         self.page.keyboard.press("Shift+Enter")
@@ -168,6 +190,7 @@ class Notebook:
     def picture(self, name: str) -> Path:
         """A screenshot to look at."""
         SCREENSHOTS.mkdir(exist_ok=True)
+        self.page.wait_for_timeout(400)  # cells that came into view are drawn late
         path = SCREENSHOTS / f"{name}.png"
         self.page.screenshot(path=path)
         return path

@@ -29,7 +29,6 @@ def test_the_tour_runs_in_a_browser_from_the_first_cell_to_the_last(server, page
     notebook = server.open(page)
     notebook.picture("tour-1-open")
     notebook.run_all()
-    notebook.save()
     cells = notebook.code_cells()
     assert errors_of(cells) == []
     assert all(each["execution_count"] for each in cells)
