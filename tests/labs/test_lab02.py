@@ -292,7 +292,7 @@ def example(**changes: object) -> dict[str, object]:
 
 
 WRONG_EXAMPLES = [
-    Mutant("same place", example(key_at=1), "cancel", earns=0.25),
+    Mutant("same place", example(key_at=1), "cancel", earns=0.0),
     Mutant("half a turn", example(query_at=2), "only change signs", earns=0.25),
     Mutant("a whole turn", example(query_at=4), "whole turns", earns=0.25),
     Mutant("identity", example(matrix=[[1, 0], [0, 1]]), "may swap", earns=0.25),
@@ -308,7 +308,13 @@ WRONG_EXAMPLES = [
     Mutant("one row", example(matrix=[1, 1]), "two numbers"),
     Mutant("not a number", example(query=[math.nan, 0])),
     Mutant("a name is missing", {"matrix": [[1, 0], [0, 1]]}, "exactly these names"),
-    Mutant("untouched", None, "is a dictionary"),
+    Mutant(
+        "untouched",
+        example(matrix=[[1, 0], [0, 1]], query_at=0),
+        "cancel",
+        earns=0.0,
+    ),
+    Mutant("nothing", None, "is a dictionary", earns=0.0),
 ]
 RIGHT_EXAMPLES = [
     example(),

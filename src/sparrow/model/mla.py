@@ -139,7 +139,7 @@ def absorbed_scores(
     q_latent = torch.einsum("bqhn,hnc->bqhc", q_nope, w_up_key)
     # 2. Compare it there with the latents, which all heads share.
     content = torch.einsum("bqhc,bkc->bhqk", q_latent, latent)
-    # 3. Compare positions as before.
+    # 3. Compare positions: each rotated query with the one rotated key of a token.
     position = torch.einsum("bqhr,bkr->bhqk", q_rope, k_rope)
     # 4. Add the two, then scale.
     return (content + position) * scale

@@ -66,8 +66,6 @@ def why_equal(given: dict[str, Any]) -> str:
     (a, b), (c, d) = given["matrix"]
     if not any((a, b, c, d)) or not any(given["query"]) or not any(given["latent"]):
         return _("Something is all zeros: then every score is 0.")
-    if away == 0:
-        return _("Both stand at the same place: the two turns cancel. Move one.")
     if away % 4 == 0:
         return _(
             "{n} quarter turns are whole turns: nothing moves. Change the distance.",
@@ -139,8 +137,10 @@ def misplaced(actual: dict[str, Plain]) -> str:
     query_at, key_at = actual["query_at"], actual["key_at"]
     assert isinstance(query_at, int)
     assert isinstance(key_at, int)
+    if key_at == query_at:
+        return _("Both stand at the same place: the two turns cancel. Move one.")
     if key_at > query_at:
-        return _("A query looks back: key_at must not be above query_at.")
+        return _("A query looks back: key_at must be below query_at.")
     return ""
 
 
