@@ -21,6 +21,7 @@ __all__ = ["main"]
         "grade": "workshop.grading.command:grade",
         "architecture": "workshop.architecture:architecture",
         "sizes": "workshop.sizes:sizes",
+        "translate": "workshop.translate:translate",
     },
 )
 @click.version_option(package_name="sparrow-workshop")

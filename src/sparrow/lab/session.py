@@ -154,7 +154,7 @@ def _welcome(about: About) -> str:
     device = here.device_name if here.tier == "gpu" else here.device.upper()
     return "\n".join(
         [
-            about.title,
+            _(about.title),  # data: the catalogue takes it from labs.json
             _(
                 "Machine: {device}, {cores} cores, {memory:.0f} GiB, {dtype}",
                 device=device,
