@@ -79,23 +79,26 @@ def measure(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({name: asdict(each) for name, each in rates.items()}))
         return
-    for each, sentence in (
-        (
-            rates["flops_per_s"],
-            _("Matrix products: {median} GFLOP/s (95 % interval {low} to {high})."),
-        ),
-        (
-            rates["bytes_per_s"],
-            _("Memory: {median} GB/s (95 % interval {low} to {high})."),
-        ),
-    ):
-        click.echo(
-            sentence.format(
-                median=number(each.median / 1e9),
-                low=number(each.low / 1e9),
-                high=number(each.high / 1e9),
-            )
+    billions = {
+        name: {
+            part: number(value / 1e9)
+            for part, value in asdict(each).items()
+            if part != "values"
+        }
+        for name, each in rates.items()
+    }
+    click.echo(
+        _(
+            "Matrix products: {median} GFLOP/s (95 % interval {low} to {high}).",
+            **billions["flops_per_s"],
         )
+    )
+    click.echo(
+        _(
+            "Memory: {median} GB/s (95 % interval {low} to {high}).",
+            **billions["bytes_per_s"],
+        )
+    )
 
 
 @cost.command()
