@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from sparrow import assets
+from sparrow import assets, language
 from tests import network_guard
 
 REAL_CACHE = assets.folder_of("smollm2").parent
@@ -121,6 +121,7 @@ def own_folders(
     own_cache = tmp_path / "sparrow-cache"
     has_weights = "smollm2" in request.fixturenames
     monkeypatch.setenv("SPARROW_CACHE", str(REAL_CACHE if has_weights else own_cache))
+    language.use("en")  # a command that ran before may have spoken another
 
 
 @pytest.fixture(scope="session")

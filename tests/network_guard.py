@@ -15,9 +15,9 @@ class NetworkBlockedError(RuntimeError):
 
 def is_here(host: object) -> bool:
     """Whether a host is this machine; None is any of its addresses."""
-    if host is None or str(host) in HERE_BY_NAME:
+    name = host.decode() if isinstance(host, bytes) else str(host or "")
+    if name in HERE_BY_NAME:
         return True
-    name = host.decode() if isinstance(host, bytes) else str(host)
     try:
         address = ipaddress.ip_address(name.split("%")[0])
     except ValueError:

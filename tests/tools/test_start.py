@@ -465,6 +465,7 @@ def test_jupyterlab_opens_serves_the_book_and_leaves_the_work_alone(tmp_path):
     work = tmp_path / "my work" / "labs" / "00" / "mine.ipynb"
     work.parent.mkdir(parents=True)
     work.write_text("{}")
+    (tmp_path / "my work" / "nbgrader_config.py").touch()  # else nbgrader asks for it
     with subprocess.Popen(
         [sys.executable, "-c", OPEN, str(tmp_path / "my work")],
         stdout=subprocess.PIPE,

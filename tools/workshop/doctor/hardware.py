@@ -40,7 +40,12 @@ def memory() -> Finding:
     return Finding(
         topic="memory",
         level=level,
-        found=_("{total:.1f} GiB, {free:.1f} free", total=total, free=free),
+        found=_(
+            "{total:.1f} GiB, {free:.1f} free; {cores} processor cores",
+            total=total,
+            free=free,
+            cores=psutil.cpu_count(),
+        ),
         fix=""
         if level == "ok"
         else _("The labs are made for {n} GiB: close other programs.", n=MEMORY_GIB),
