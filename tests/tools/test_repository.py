@@ -164,7 +164,7 @@ def test_help_imports_nothing_slow():
         "import sys\nfrom workshop.cli import main\n"
         "main(['--help'], standalone_mode=False)\n"
         "slow = {'torch', 'transformers', 'nbgrader', 'nbformat', 'matplotlib'}\n"
-        "sys.exit(sorted(slow & set(sys.modules)) and 1)"
+        "sys.exit(' '.join(slow & set(sys.modules)) or 0)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
