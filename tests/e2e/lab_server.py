@@ -5,11 +5,12 @@ import os
 import queue
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,6 @@ from workshop.start.environment import Environment
 
 REPOSITORY = Path(__file__).parents[2]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
-# Two threads that share a busy core wait for each other: ten times slower.
-SETTINGS = {"OMP_NUM_THREADS": "1"}
 # JupyterLab opens again what was open before: not what a person left, or a test.
 OWN_FOLDERS = (
     *("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"),
@@ -30,8 +29,9 @@ RUN_S = 240
 COPIED = ("pyproject.toml", "constraints.txt", "nbgrader_config.py")
 NO_CACHES = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
 ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)(/lab/\S*)\?token=(\S+)")
-# What the page shows of a kernel that rests.
+# What the page shows of a kernel that rests, and of a notebook that is not saved.
 STILL = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
+UNSAVED = ".lm-DockPanel-tabBar .lm-TabBar-tab.jp-mod-dirty"
 
 
 def copy_checkout(folder: Path) -> Path:
@@ -50,13 +50,19 @@ def copy_checkout(folder: Path) -> Path:
 
 
 @contextmanager
-def opened(checkout: Path) -> Iterator["LabServer"]:
+def opened(checkout: Path, **settings: str) -> Iterator["LabServer"]:
     """The server that `tools/start.py` starts, until the block ends."""
     own = {name: str(checkout.parent / "jupyter" / name) for name in OWN_FOLDERS}
     process = subprocess.Popen(
-        [sys.executable, "tools/start.py", "--no-browser", "--port", "18888"],
+        [sys.executable, "tools/start.py", "--no-browser", "--port", free_port()],
         cwd=checkout,
-        env={**os.environ, **own, **SETTINGS, "SPARROW_COURSE": str(checkout)},
+        env={
+            **os.environ,
+            **own,
+            "OMP_NUM_THREADS": "1",  # two on one busy core are ten times slower
+            "SPARROW_COURSE": str(checkout),
+            **settings,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -70,6 +76,13 @@ def opened(checkout: Path) -> Iterator["LabServer"]:
         process.terminate()
         process.wait(timeout=30)
         reader.join()
+
+
+def free_port() -> str:
+    """A port of its own for each test that runs at the same time."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 def _read(process: "subprocess.Popen[str]", lines: "queue.Queue[str]") -> None:
@@ -107,7 +120,7 @@ class LabServer:
 
 
 class Notebook:
-    """A notebook that is open in JupyterLab; its file is read as the learner saves it."""
+    """A notebook that is open in JupyterLab, and its file as the learner saves it."""
 
     def __init__(self, page: Any, file: Path) -> None:
         self.page, self.file = page, file
@@ -136,11 +149,10 @@ class Notebook:
         self.panel.locator(STILL).wait_for(timeout=RUN_S * 1000)
 
     def save(self) -> None:
-        """Ctrl+S, then until the file on disk is new."""
-        before = self.file.stat().st_mtime_ns
+        """Ctrl+S, then until the tab has lost its mark of unsaved work."""
         self.page.keyboard.press("Control+s")
-        wait_until(lambda: self.file.stat().st_mtime_ns != before, 20)
         self.page.wait_for_timeout(200)
+        self.page.locator(UNSAVED).wait_for(state="detached", timeout=20_000)
 
     def cells(self) -> list[dict[str, Any]]:
         """The cells of the saved file."""
@@ -214,15 +226,3 @@ def errors_of(cells: list[dict[str, Any]]) -> list[str]:
         for each in cell.get("outputs", [])
         if each["output_type"] == "error"
     ]
-
-
-def wait_until(is_true: Callable[[], bool], seconds: float) -> None:
-    """Look again and again.
-
-    Raises:
-        AssertionError: it has not become true in time.
-    """
-    until = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < until, f"waited {seconds} s for nothing"
-        time.sleep(0.1)
