@@ -32,7 +32,8 @@ def plot_cache_growth(bytes_used: Mapping[str, Sequence[int]]) -> Axes:
         )
         label_right(ax, len(values), values[-1] / KIB, label, colour)
     ax.set_ylim(bottom=0)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlim(0, max(map(len, bytes_used.values())))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 5, 10]))
     ax.set_xlabel(_("Tokens read"))
     ax.set_ylabel(_("Cache (KiB)"))
     first, *_others, last = per_token
