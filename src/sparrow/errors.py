@@ -1,14 +1,30 @@
 """Every error that Sparrow raises on purpose: one tree, one sentence each.
 
 The sentence says what was got, what was wanted and what to do. Commands print it
-without a traceback and end with `exit_status`.
+without a traceback and end with `exit_status`; notebooks show it with the line that
+caused it.
 """
+
+import linecache
+import traceback
+
+from sparrow.language import _
 
 
 class SparrowError(Exception):
     """The root: catch this to catch everything that Sparrow raises on purpose."""
 
     exit_status = 1
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in place of a traceback; IPython asks for it."""
+        sentence = f"{type(self).__name__}: {self}"
+        for frame, line in reversed(list(traceback.walk_tb(self.__traceback__))):
+            if frame.f_globals.get("__name__") == "__main__":
+                source = linecache.getline(frame.f_code.co_filename, line).strip()
+                where = _("Line {line} of the cell: {source}", line=line, source=source)
+                return [where, sentence]
+        return [sentence]
 
 
 class UsageError(SparrowError):

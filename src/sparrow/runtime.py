@@ -10,6 +10,7 @@ This is the only module that reads the environment:
 """
 
 import os
+import secrets
 import sys
 import time
 from collections.abc import Iterator
@@ -264,14 +265,14 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             if there was one, is untouched.
     """
     writable_folder(path.parent)
-    # not in a `with`: it is renamed, not deleted
-    temporary = NamedTemporaryFile(dir=path.parent, prefix=".", delete=False)  # noqa: SIM115
+    # made by `open`, so that others may read it if the user's umask says so
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with temporary as file:
+        with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary.name, path)
+        os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
         raise StorageError(
@@ -283,7 +284,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             )
         ) from error
     finally:
-        Path(temporary.name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import linecache
 import os
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from sparrow import checks, lab, runtime
 from sparrow.checks import library
 from sparrow.errors import LabError, StorageError
-from sparrow.lab import catalogue, hand_in, keep
+from sparrow.lab import catalogue, hand_in, keep, session
 
 LAB = "00_preflight"
 RIGHT = '''
@@ -75,6 +76,20 @@ def test_start_tells_the_machine_the_versions_the_budget_and_the_folder(capsys):
         str(runtime.home_folder()),
     ):
         assert word in shown
+
+
+def test_a_question_that_the_title_does_not_ask_has_its_own_line(capsys):
+    lab.start("tour")
+    assert capsys.readouterr().out.splitlines()[1] == "What will you build?"
+
+
+def test_the_tier_is_the_machines(capsys, monkeypatch):
+    here = runtime.machine()
+    for tier, word in (("cpu", "Tier: CPU"), ("gpu", "Tier: GPU")):
+        told = type(here)(**{**vars(here), "tier": tier})
+        monkeypatch.setattr(runtime, "machine", lambda told=told: told)
+        lab.start(LAB)
+        assert word in capsys.readouterr().out
 
 
 def test_start_makes_no_folder_and_leaves_the_library_alone(capsys):
@@ -194,6 +209,78 @@ def test_the_librarys_own_function_is_not_kept(begun):
     assert not keep.path().exists()
 
 
+OTHERS = """
+import math
+import torch
+from torch import Tensor as T
+SIX = 2 * 3
+def times(a, b):
+    return a * b * math.exp(0)
+def unused():
+    return notebook_only
+notebook_only = torch.ones(2)
+"""
+
+
+def in_a_notebook(*cells):
+    """Run cells one after another in one space; the space."""
+    space = {"__name__": "__main__"}
+    for number, text in enumerate(cells):
+        file = f"<cell {number} {hashlib.sha256(text.encode()).hexdigest()}>"
+        lines = text.splitlines(keepends=True)
+        linecache.cache[file] = (len(text), None, lines, file)
+        exec(compile(text, file, "exec"), space)
+    return space
+
+
+def test_what_other_cells_define_is_kept_too_and_nothing_else():
+    using = "def f(x: T) -> T:\n    return torch.tensor(times(SIX, x))\nprint = 3\n"
+    keep.keep("0.2", in_a_notebook(OTHERS, using)["f"])
+    assert load().f(7) == 42
+    text = keep.path().read_text("utf-8")
+    assert "SIX = 6" in text
+    assert "unused" not in text
+    assert "notebook_only" not in text
+
+
+def test_a_class_is_kept_with_what_its_methods_use():
+    using = "class C:\n    @staticmethod\n    def f(x):\n        return times(SIX, x)\n"
+    keep.keep("0.2", in_a_notebook(OTHERS, using)["C"])
+    assert load().C.f(7) == 42
+
+
+@pytest.mark.parametrize(
+    ("using", "word"),
+    [
+        ("def f(x):\n    return notebook_only\n", "notebook_only"),
+        ("def f(x, y=notebook_only):\n    return y\n", "notebook_only"),
+        ("import sys\n@sys.unheard_of\ndef f(x):\n    return x\n", "unheard_of"),
+    ],
+)
+def test_what_only_the_notebook_has_is_said_and_the_file_stays(using, word):
+    keep.keep("0.2", cell(RIGHT))
+    before = keep.path().read_bytes()
+    made = in_a_notebook(OTHERS, "import sys\nsys.unheard_of = lambda f: f\n", using)
+    del sys.unheard_of
+    with pytest.raises(LabError, match=f"Exercise 0.3 passes, but .*{word}"):
+        keep.keep("0.3", made["f"])
+    assert keep.path().read_bytes() == before
+
+
+def test_a_check_that_passes_ends_well_even_if_nothing_can_be_kept(begun, capsys):
+    runtime.home_folder().write_text("a file where a folder should be")
+    assert checks.check("0.2", cell(RIGHT)).passed
+    assert str(runtime.home_folder()) in capsys.readouterr().out
+
+
+def test_a_section_that_somebody_broke_does_not_break_the_file():
+    keep.keep("0.2", cell(RIGHT))
+    with keep.path().open("a", encoding="utf-8") as file:
+        file.write("def broken(:\n")
+    keep.keep("0.3", cell("def footprint():\n    return 3\n", "footprint"))
+    assert load().footprint() == 3
+
+
 def test_a_file_that_is_no_text_is_replaced(begun):
     keep.path().parent.mkdir(parents=True)
     keep.path().write_bytes(b"\xff\xfe\x00")
@@ -276,6 +363,7 @@ def test_the_labs_files_go_along(course, notebook):
     )
     runtime.home_folder().mkdir(parents=True)
     (runtime.home_folder() / "ledger.json").write_text("{}", "utf-8")
+    assert hand_in.missing(told) == ["missing.json"]
     receipt = hand_in.hand_in(told, notebook)
     hashes = json.loads(receipt.read_text("utf-8"))["sha256"]
     assert sorted(hashes) == [f"{LAB}.ipynb", "ledger.json"]
@@ -338,6 +426,23 @@ def test_the_notebook_is_found_by_the_labs_name_or_by_jupyter(
     assert len(list((course / "earlier/ada" / LAB).iterdir())) == 1
 
 
+def test_a_renamed_notebook_is_found_by_its_lab(begun, course, notebook, monkeypatch):
+    monkeypatch.chdir(notebook.parent)
+    monkeypatch.setenv("JPY_SESSION_NAME", str(notebook))
+    written(notebook.with_name("tour.ipynb"), "text", name="tour")
+    notebook.rename(notebook.with_name("mine.ipynb"))
+    begun.submit()
+    assert (course / "submitted/ada" / LAB / f"{LAB}.ipynb").is_file()
+
+
+def test_what_the_lab_asks_for_and_is_not_there_is_said(
+    course, notebook, monkeypatch, capsys
+):
+    told = catalogue.About(**{**vars(catalogue.about(LAB)), "artefacts": ("a.json",)})
+    session.Lab(told).submit(notebook)
+    assert "also asks for a.json" in capsys.readouterr().out
+
+
 def test_a_notebook_older_than_the_last_pass_is_refused(begun, course, notebook):
     checks.check("0.2", cell(RIGHT))
     before = time.time() - 60
@@ -396,3 +501,12 @@ def test_a_strange_account_stays_in_its_folder(course, notebook, user):
     receipt = hand_in.hand_in(catalogue.about(LAB), notebook, user)
     assert receipt.parents[2] == course / "submitted"
     assert not receipt.parents[1].name.startswith(".")
+
+
+def test_a_notebook_shows_an_error_as_its_line_and_one_sentence():
+    text = "from sparrow.lab import start\n\nstart('no such lab')\n"
+    with pytest.raises(LabError) as caught:
+        in_a_notebook(text)
+    line, sentence = caught.value._render_traceback_()
+    assert line == "Line 3 of the cell: start('no such lab')"
+    assert sentence == f"LabError: {caught.value}"

@@ -58,6 +58,7 @@ NO_LITERAL = {
     "checks/display.py: each.name": "names of groups; the catalogue has them from labs",
     "grading/report.py: each.name": "the same",
     "lab/session.py: about.title": "a lab's title; the catalogue has it from labs.json",
+    "lab/session.py: about.question": "the same",
     "grading/render.py: sentence": "the pages of feedback; the catalogue reads those",
 }
 # "file: words" -> why they need no translation.
@@ -218,7 +219,10 @@ def test_the_bracket_search_finds_a_bare_word():
 
 def test_a_lab_begins_in_the_learners_language(pseudo, capsys):
     lab.start("00_preflight")
-    assert forgotten(capsys.readouterr().out) == []
+    lab.start("tour")
+    shown = capsys.readouterr().out
+    assert "⟦What will you build?⟧" in shown
+    assert forgotten(shown) == []
 
 
 def test_a_check_speaks_the_learners_language(pseudo, capsys):

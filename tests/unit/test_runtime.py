@@ -1,5 +1,8 @@
 """The machine is described once, and files are whole or not there."""
 
+import os
+import sys
+
 import pytest
 import torch
 
@@ -52,6 +55,18 @@ def test_an_old_file_survives_a_failed_write(tmp_path):
     with pytest.raises(StorageError, match="nothing was changed"):
         write()
     assert (tmp_path / "file").read_bytes() == b"old"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_a_written_file_can_be_read_by_whom_the_umask_allows(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with runtime.atomic_write(tmp_path / "file") as file:
+            file.write(b"whole")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_the_faster_matrix_library_still_computes_in_float32():

@@ -70,10 +70,11 @@ def _in_pages() -> Iterator[tuple[str, str]]:
 
 
 def _in_labs() -> Iterator[tuple[str, str]]:
-    """What each lab gives as data: its title, and the groups of its checks."""
+    """What each lab gives as data: its title and question, and the groups of its checks."""
     listing = ROOT / "src/sparrow/lab/labs.json"
     for lab in json.loads(listing.read_text("utf-8")):
-        yield lab["title"], listing.relative_to(ROOT).as_posix()
+        for key in ("title", "question"):
+            yield lab[key], listing.relative_to(ROOT).as_posix()
     for folder in sorted((ROOT / "src/sparrow/checks").glob("lab[0-9]*")):
         checks = importlib.import_module(f"sparrow.checks.{folder.stem}").CHECKS
         for check in checks.values():
@@ -108,5 +109,4 @@ def translate(check: bool) -> None:
     if not is_fresh:
         with atomic_write(TEMPLATE) as file:
             file.write(made)
-        TEMPLATE.chmod(0o644)
         click.echo(name)

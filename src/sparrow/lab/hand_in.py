@@ -16,7 +16,7 @@ from sparrow.lab.catalogue import About
 from sparrow.language import _
 from sparrow.runtime import course_folder, home_folder, writable_folder
 
-__all__ = ["hand_in"]
+__all__ = ["hand_in", "lab_of", "missing"]
 
 LIMIT_BYTES = 20 * 10**6
 RECEIPT, TIMESTAMP = "receipt.json", "timestamp.txt"
@@ -118,13 +118,8 @@ def _check(lab: About, notebook: Path) -> None:
                 limit=LIMIT_BYTES // 10**6,
             )
         )
-    try:
-        told = json.loads(notebook.read_bytes())
-        found = told["metadata"].get("sparrow", {}).get("lab")
-        is_notebook = isinstance(told["cells"], list)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        is_notebook, found = False, None
-    if not is_notebook:
+    found = lab_of(notebook)
+    if found is None:
         raise LabError(
             _(
                 "{path} is not a Jupyter notebook: save it, then submit again.",
@@ -141,13 +136,25 @@ def _check(lab: About, notebook: Path) -> None:
         )
 
 
+def lab_of(notebook: Path) -> str | None:
+    """The lab that a notebook belongs to, "" for none; None if it is no notebook."""
+    try:
+        told = json.loads(notebook.read_bytes())
+        found = told["metadata"].get("sparrow", {}).get("lab")
+        return str(found or "") if isinstance(told["cells"], list) else None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def missing(lab: About) -> list[str]:
+    """The files that the lab asks for and that are not there."""
+    return [name for name in lab.artefacts if not (home_folder() / name).is_file()]
+
+
 def _artefacts(lab: About) -> list[Path]:
     """The files that the lab asked for, as far as they are there."""
-    return [
-        home_folder() / name
-        for name in lab.artefacts
-        if (home_folder() / name).is_file()
-    ]
+    absent = missing(lab)
+    return [home_folder() / name for name in lab.artefacts if name not in absent]
 
 
 def _receipt(lab: About, user: str, now: datetime, folder: Path) -> dict[str, object]:

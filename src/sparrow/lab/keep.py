@@ -1,13 +1,12 @@
 """Keep what passed its check in one file, which the last lab runs as a whole."""
 
-import ast
-import inspect
-import linecache
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sparrow.errors import LabError
+from sparrow.lab import origin
+from sparrow.language import _
 from sparrow.runtime import atomic_write, home_folder
 
 __all__ = ["keep", "path", "sections"]
@@ -18,8 +17,6 @@ HEAD = (
     "from __future__ import annotations\n"
 )
 MARK = "# --- exercise {number} ---"
-CELL_LINES = 400  # a longer file is a module, not a cell
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 FINDS = re.compile(r"^# --- exercise ([\d.]+) ---$", re.MULTILINE)
 
 
@@ -39,14 +36,23 @@ def sections(text: str) -> dict[str, str]:
 def keep(number: str, learner_object: Any) -> None:
     """Put a function or class into the file, in place of an earlier version.
 
+    Each section stands alone: it brings the imports and the helpers that it needs.
     Values, such as a guess, are not kept: they are no part of a model.
+
+    Raises:
+        LabError: it needs something that only its notebook has.
+        StorageError: the file cannot be written; the old one is untouched.
     """
-    code = _code_of(learner_object)
-    if code is None:
+    found = origin.find(learner_object)
+    if found is None:
         return
+    if found.missing:
+        names = ", ".join(found.missing)
+        raise _cannot(number, _("only this notebook has {names}", names=names))
+    _try_out(number, found.code)
     file = path()
     old = file.read_text("utf-8", errors="replace") if file.exists() else ""
-    kept = {**sections(old), number: code}
+    kept = {**_sound(sections(old)), number: found.code}
     order = sorted(kept, key=lambda each: [int(part) for part in each.split(".")])
     blocks = [f"{MARK.format(number=each)}\n\n{kept[each]}\n" for each in order]
     text = "\n\n".join([HEAD, *blocks])
@@ -54,52 +60,26 @@ def keep(number: str, learner_object: Any) -> None:
         target.write(text.encode())
 
 
-def _code_of(learner_object: Callable[..., Any] | Any) -> str | None:
-    """What defines it, with what its cell imports and defines; None if unknown."""
-    if not (inspect.isfunction(learner_object) or inspect.isclass(learner_object)):
-        return None
-    if learner_object.__module__.partition(".")[0] == "sparrow":
-        return None  # the library's own, tried out
+def _try_out(number: str, code: str) -> None:
+    """Run the section as an import would, so that one cell cannot spoil the file."""
     try:
-        own = inspect.cleandoc(inspect.getsource(learner_object))
-        file = inspect.getsourcefile(learner_object)
-    except (OSError, TypeError):
-        return None
-    cell = "".join(linecache.getlines(file)) if file else ""
-    for text in (cell, own):
-        if len(text.splitlines()) < CELL_LINES and (kept := _definitions(text)):
-            return kept
-    return None
+        exec(compile(HEAD + code, MARK.format(number=number), "exec"), {"__name__": ""})
+    except Exception as error:  # whatever a decorator or a default value may raise
+        raise _cannot(number, f"{type(error).__name__}: {error}") from error
 
 
-def _definitions(text: str) -> str:
-    """Imports, functions, classes and constants: what is safe to run at import.
-
-    A cell may also try something out, or use a name of another cell; that would stop
-    the whole file.
-    """
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return ""
-    lines, kept = text.splitlines(), []
-    for node in tree.body:
-        if not _is_safe(node):
-            continue
-        decorators: list[ast.expr] = getattr(node, "decorator_list", [])
-        first = min([node.lineno, *(each.lineno for each in decorators)])
-        block = "\n".join(lines[first - 1 : node.end_lineno])
-        is_plain = not isinstance(node, Definition)
-        kept.append(("\n" if is_plain else "\n\n\n") + block)
-    return "".join(kept).strip("\n")
-
-
-def _is_safe(node: ast.stmt) -> bool:
-    if isinstance(node, ast.ImportFrom):
-        return node.module != "__future__"  # stands at the top of the file
-    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-        return not any(
-            isinstance(each, ast.Name | ast.Call | ast.NamedExpr)
-            for each in ast.walk(node.value)
+def _cannot(number: str, reason: str) -> LabError:
+    return LabError(
+        _(
+            "Exercise {number} passes, but cannot be kept in {file} ({reason}): define "
+            "what it uses in the same cell, and run the check again.",
+            number=number,
+            file=path().name,
+            reason=reason,
         )
-    return isinstance(node, ast.Import | Definition)
+    )
+
+
+def _sound(kept: dict[str, str]) -> dict[str, str]:
+    """The sections that are still Python, should somebody have edited the file."""
+    return {number: code for number, code in kept.items() if origin.is_python(code)}

@@ -3,12 +3,11 @@
 import sys
 import time
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 from sparrow import checks, runtime
 from sparrow.checks import library, registry, runner
-from sparrow.errors import LabError
+from sparrow.errors import LabError, SparrowError
 from sparrow.lab import catalogue, hand_in, keep
 from sparrow.lab.catalogue import About
 from sparrow.language import _
@@ -88,6 +87,14 @@ class Lab:
             )
         receipt = hand_in.hand_in(self.about, notebook)
         print(_("Handed in. Your receipt: {path}", path=receipt))
+        if missing := hand_in.missing(self.about):
+            print(
+                _(
+                    "The lab also asks for {files}, which you have not made yet: run "
+                    "the cells that make it, then submit again.",
+                    files=", ".join(missing),
+                )
+            )
 
     def _exercise_of(self, learner_object: Any) -> tuple[str, str]:
         """The number and the library symbol that this object stands for."""
@@ -107,8 +114,10 @@ class Lab:
     def _note(self, number: str, learner_object: Any) -> None:
         """A check has passed: keep the work."""
         self.last_passed_s = time.time()
-        if isinstance(learner_object, FunctionType | type):
+        try:
             keep.keep(number, learner_object)
+        except SparrowError as error:  # a check that passes must not end in an error
+            print(error)
 
     def _is_older_than_last_pass(self, notebook: Path) -> bool:
         if self.last_passed_s is None:
@@ -117,14 +126,19 @@ class Lab:
 
     def _notebook(self) -> Path:
         """This notebook's file: as Jupyter or VS Code says, or by the lab's name."""
-        told = runtime.notebook_in_session()
         main = sys.modules.get("__main__")
+        told = runtime.notebook_in_session()
         told = told or getattr(main, "__vsc_ipynb_file__", None)
-        here = Path.cwd()
-        for candidate in (told, here / f"{self.about.name}.ipynb"):
+        named = Path.cwd() / f"{self.about.name}.ipynb"
+        for candidate in (told, named):
             if candidate is not None and Path(candidate).is_file():
                 return Path(candidate)
-        return here / f"{self.about.name}.ipynb"
+        # renamed while its kernel runs: Jupyter then still says the old name
+        ours = [each for each in Path.cwd().glob("*.ipynb") if self._is_ours(each)]
+        return ours[0] if len(ours) == 1 else named
+
+    def _is_ours(self, notebook: Path) -> bool:
+        return hand_in.lab_of(notebook) == self.about.name
 
 
 def start(name: str) -> Lab:
@@ -152,27 +166,31 @@ def _welcome(about: About) -> str:
     """A short, calm block: the question, the machine, the budget, the folder."""
     here = runtime.machine()
     device = here.device_name if here.tier == "gpu" else here.device.upper()
-    return "\n".join(
-        [
-            _(about.title),  # data: the catalogue takes it from labs.json
-            _(
-                "Machine: {device}, {cores} cores, {memory:.0f} GiB, {dtype}",
-                device=device,
-                cores=here.cores,
-                memory=here.memory_gib,
-                dtype=here.dtype,
-            ),
-            _(
-                "Versions: Sparrow {sparrow}, PyTorch {torch}, Python {python}",
-                sparrow=sys.modules["sparrow"].__version__,
-                torch=here.torch,
-                python=here.python,
-            ),
-            _(
-                "Budget: {minutes} minutes, {memory} GiB of memory",
-                minutes=about.minutes,
-                memory=about.memory_gib,
-            ),
-            _("Your work is kept in {folder}", folder=runtime.home_folder()),
-        ]
-    )
+    lines = [_(about.title)]  # data: the catalogue takes it from labs.json
+    if about.question not in about.title:
+        lines.append(_(about.question))
+    lines += [
+        _(
+            "Machine: {device}, {cores} cores, {memory:.0f} GiB, {dtype}",
+            device=device,
+            cores=here.cores,
+            memory=here.memory_gib,
+            dtype=here.dtype,
+        ),
+        _("Tier: GPU, one card")
+        if here.tier == "gpu"
+        else _("Tier: CPU, everything small enough to finish in minutes"),
+        _(
+            "Versions: Sparrow {sparrow}, PyTorch {torch}, Python {python}",
+            sparrow=sys.modules["sparrow"].__version__,
+            torch=here.torch,
+            python=here.python,
+        ),
+        _(
+            "Budget: {minutes} minutes, {memory} GiB of memory",
+            minutes=about.minutes,
+            memory=about.memory_gib,
+        ),
+        _("Your work is kept in {folder}", folder=runtime.home_folder()),
+    ]
+    return "\n".join(lines)

@@ -75,5 +75,4 @@ def _write(root: Path, name: str, text: str, check: bool, stale: list[str]) -> N
         return
     with atomic_write(path) as file:
         file.write(data)
-    path.chmod(0o644)  # a course is read by others than who builds it
     click.echo(name)
