@@ -5,7 +5,7 @@ import torch
 
 from sparrow import Config, Sparrow
 from sparrow.errors import PromptError
-from sparrow.model import mla, moe, norm, rope
+from sparrow.model import compiled, mla, moe, norm, rope
 from sparrow.model.cache import bytes_per_token, features_per_layer
 
 # float32 sums in another order: 1e-6 for values near 1, some layers deep.
@@ -284,3 +284,26 @@ def test_presets_have_the_sizes_that_they_promise():
     }
     assert 1e6 <= counts["pico"] <= 2e6
     assert 60e6 <= counts["mini"] <= 100e6
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(not compiled.can_compile(), reason="no C++ compiler here")
+def test_compiled_layers_give_the_same_loss_and_gradients():
+    torch.manual_seed(0)
+    plain = Sparrow(MLA.replace(num_nextn_predict_layers=0))
+    fused = Sparrow(plain.config)
+    fused.load_state_dict(plain.state_dict())
+    assert compiled.compile_layers(fused)
+    results = []
+    for model in (plain, fused):
+        loss = model(ids()).square().mean()
+        loss.backward()
+        results.append([loss, *(each.grad for each in model.parameters())])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+def test_without_a_compiler_nothing_is_compiled(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda _name: None)
+    assert not compiled.compile_layers(Sparrow(MLA))

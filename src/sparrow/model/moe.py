@@ -32,6 +32,7 @@ TINY = 1e-20  # keeps the division defined when every chosen score is zero
 # Found by measuring on two CPU cores, pico, 32 to 5120 tokens:
 ROWS_STEP = 32  # rows of an expert's slice come in steps
 BLOCK_WASTE = 1.3  # equal slices pay while they hold at most so many times the work
+FEW = 2  # below so many pieces of work an expert, only those with work are asked
 BLOCK_ALWAYS = 2048  # and always up to so many rows, where calls cost more than sums
 
 
@@ -190,9 +191,13 @@ def mix_experts(x: Tensor, routing: Routing, gate_up: Tensor, down: Tensor) -> T
     experts, chosen = len(gate_up), routing.experts.shape[1]
     flat = routing.experts.flatten()  # [S·A], the expert of each piece of work
     load = torch.bincount(flat, minlength=experts)
-    rows = (load + ROWS_STEP - 1) // ROWS_STEP * ROWS_STEP  # of each slice
+    is_few = len(flat) < FEW * experts  # then most experts have nothing to do
+    step = 1 if is_few else ROWS_STEP
+    rows = (load + step - 1) // step * step  # of each slice
     busiest = int(rows.max())
-    is_block = experts * busiest <= max(BLOCK_WASTE * len(flat), BLOCK_ALWAYS)
+    is_block = not is_few and experts * busiest <= max(
+        BLOCK_WASTE * len(flat), BLOCK_ALWAYS
+    )
     if is_block:  # equal slices: all experts can be asked at once
         rows = torch.full_like(rows, busiest)
     order = flat.argsort(stable=True)  # stable: the same sums on every run
@@ -226,6 +231,7 @@ def _ask_each(slices: Sequence[Tensor], gate_up: Tensor, down: Tensor) -> Tensor
         [
             swiglu(tokens, gate_up[expert], down[expert])
             for expert, tokens in enumerate(slices)
+            if len(tokens)
         ]
     )
 
