@@ -161,10 +161,11 @@ def test_an_interrupted_installation_goes_on(environment, made, monkeypatch):
     def interrupted(environment):
         raise KeyboardInterrupt
 
+    install.install(environment, ["labs"], "auto")  # from earlier, and whole
     with monkeypatch.context() as patch:
         patch.setattr(install, "prove", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            install.install(environment, ["labs"], "auto")
+            install.install(environment, ["labs", "dev"], "auto")
     assert environment.stamp() is None
     assert not environment.is_ready(["labs"], "auto")
     install.install(environment, ["labs"], "auto")
