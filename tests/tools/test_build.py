@@ -105,6 +105,28 @@ def test_check_finds_a_missing_file(course):
     assert list(course.iterdir()) == [course / "solutions"]
 
 
+def test_a_notebook_without_a_source_is_found(course):
+    run("--root", course)
+    (course / "solutions/tour.md").unlink()
+    refused(run("--root", course, "--check"), 1, "labs/tour/tour.ipynb", "Remove")
+
+
+def test_words_for_a_picture_go_where_the_book_looks_for_them(course):
+    spoil(
+        course, "```{code-cell}\npico", "```{code-cell}\n:alt: Two lines.\npico", "tour"
+    )
+    assert run("--root", course, "tour").exit_code == 0
+    built = nbformat.read(course / "labs/tour/tour.ipynb", as_version=4)
+    told = [cell.metadata for cell in built.cells if "mystnb" in cell.metadata]
+    assert told == [{"mystnb": {"image": {"alt": "Two lines."}}}]
+
+
+def test_long_cells_are_counted_when_a_lab_is_written(course):
+    result = run("--root", course, LAB)
+    assert "00_preflight: code cells with more than 12 lines: 1." in result.stderr
+    assert run("--root", course, LAB).stderr == ""
+
+
 # --- bad sources
 
 
@@ -158,7 +180,9 @@ def test_a_broken_lab_leaves_its_old_notebooks_and_the_others_are_made(course):
     before = contents(course / "labs")
     spoil(course, "cost.bill:footprint", "cost.bill:footprimt")
     spoil(course, "# A short tour", "# A shorter tour", name="tour")
-    refused(run("--root", course), 1, "footprimt")
+    result = run("--root", course)
+    assert result.exit_code == 1
+    assert "footprimt" in result.stderr.splitlines()[-1]
     after = contents(course / "labs")
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {"tour/tour.ipynb"}

@@ -70,7 +70,7 @@ def _in_pages() -> Iterator[tuple[str, str]]:
 
 
 def _in_labs() -> Iterator[tuple[str, str]]:
-    """What each lab gives as data: its title and question, and the groups of its checks."""
+    """What each lab gives as data: title, question, and the groups of its checks."""
     listing = ROOT / "src/sparrow/lab/labs.json"
     for lab in json.loads(listing.read_text("utf-8")):
         for key in ("title", "question"):

@@ -167,7 +167,7 @@ def _welcome(about: About) -> str:
     here = runtime.machine()
     device = here.device_name if here.tier == "gpu" else here.device.upper()
     lines = [_(about.title)]  # data: the catalogue takes it from labs.json
-    if about.question not in about.title:
+    if about.question.casefold() not in about.title.casefold():
         lines.append(_(about.question))
     lines += [
         _(

@@ -34,6 +34,14 @@ def build(labs: tuple[str, ...], check: bool, root: Path | None) -> None:
     if broken:
         raise SourceError("\n".join(broken))
     _list_all(root, check, stale)
+    if not labs and (orphans := _orphans(root)):
+        raise StaleError(
+            _(
+                "Without a source in solutions/: {files}. Remove them, or bring their "
+                "sources back.",
+                files=", ".join(orphans),
+            )
+        )
     if stale:
         raise StaleError(
             _("Stale: {files}. Run: workshop build", files=", ".join(stale))
@@ -49,9 +57,21 @@ def _build_one(path: Path, root: Path, check: bool, stale: list[str]) -> None:
     whole = notebooks.full(lab)
     parts = {"solutions": whole, "labs": notebooks.released(whole)}
     texts = {folder: notebooks.text_of(part) for folder, part in parts.items()}
-    for folder, text in texts.items():
-        name = f"{folder}/{lab.name}/{lab.name}.ipynb"
-        _write(root, name, text, check, stale)
+    changed = [
+        _write(root, f"{folder}/{lab.name}/{lab.name}.ipynb", text, check, stale)
+        for folder, text in texts.items()
+    ]
+    if any(changed) and (count := lint.long_cells(lab)):
+        click.echo(
+            _(
+                "{lab}: code cells with more than {aim} lines: {count}. Can one be "
+                "split?",
+                lab=lab.name,
+                aim=lint.AIM_LINES,
+                count=count,
+            ),
+            err=True,
+        )
 
 
 def _list_all(root: Path, check: bool, stale: list[str]) -> None:
@@ -63,16 +83,33 @@ def _list_all(root: Path, check: bool, stale: list[str]) -> None:
     _write(root, "src/sparrow/lab/labs.json", listing, check, stale)
 
 
-def _write(root: Path, name: str, text: str, check: bool, stale: list[str]) -> None:
-    """Write one file if it differs, or note that it does."""
+def _orphans(root: Path) -> list[str]:
+    """Built notebooks whose source is gone."""
+    from workshop.build import source
+
+    known = source.names(root)
+    built = [
+        *root.glob("labs/*/*.ipynb"),
+        *root.glob("solutions/*/*.ipynb"),
+    ]
+    return sorted(
+        path.relative_to(root).as_posix()
+        for path in built
+        if path.parent.name not in known
+    )
+
+
+def _write(root: Path, name: str, text: str, check: bool, stale: list[str]) -> bool:
+    """Write one file if it differs, or note that it does; whether it was written."""
     from sparrow.runtime import atomic_write
 
     path, data = root / name, text.encode()
     if path.is_file() and path.read_bytes() == data:
-        return
+        return False
     if check:
         stale.append(name)
-        return
+        return False
     with atomic_write(path) as file:
         file.write(data)
     click.echo(name)
+    return True

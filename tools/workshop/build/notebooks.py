@@ -13,6 +13,7 @@ from workshop.build.source import Cell, Lab
 __all__ = ["catalogue", "full", "release", "released", "text_of"]
 
 SCHEMA = 3
+FORMAT = (4, 5)
 WRITE_HERE = "*Write your answer here: two or three sentences.*"
 LANGUAGE = {"name": "python"}
 
@@ -32,7 +33,9 @@ def full(lab: Lab) -> Any:
         "language_info": LANGUAGE,
         "sparrow": {"lab": lab.name, "limits": lab.about.get("limits", {})},
     }
-    return new_notebook(cells=cells, metadata=metadata)
+    notebook = new_notebook(cells=cells, metadata=metadata)
+    notebook.nbformat, notebook.nbformat_minor = FORMAT  # not the newest of the day
+    return notebook
 
 
 def release(notebook: Any) -> Any:
@@ -95,9 +98,13 @@ def _stub(told: dict[str, Any]) -> str:
 
 
 def _plain(cell: Cell, place: int) -> Any:
-    """A cell that is no exercise; `alt` and the like go with it."""
+    """A cell that is no exercise."""
     make = new_code_cell if cell.kind == "code" else new_markdown_cell
-    metadata = {"sparrow": cell.metadata} if cell.metadata else {}
+    metadata: dict[str, Any] = {}
+    if tags := cell.metadata.get("tags"):
+        metadata["tags"] = list(tags)
+    if alt := cell.metadata.get("alt"):  # where the book's engine looks for it
+        metadata["mystnb"] = {"image": {"alt": alt}}
     return make(cell.text, id=f"c{place:03d}", metadata=metadata)
 
 

@@ -3,9 +3,10 @@
 from sparrow.language import _
 from workshop.build.failures import SourceError
 from workshop.build.lint import code, hints, prose, whole
+from workshop.build.lint.code import AIM_LINES
 from workshop.build.source import Cell, Lab
 
-__all__ = ["check", "findings", "long_cells"]
+__all__ = ["AIM_LINES", "check", "findings", "long_cells"]
 
 
 def check(lab: Lab) -> None:
@@ -37,7 +38,7 @@ def findings(lab: Lab) -> list[str]:
 def long_cells(lab: Lab) -> int:
     """How many code cells have more lines than we aim at; worth knowing, no fault."""
     return sum(
-        len(cell.text.splitlines()) > code.AIM_LINES
+        len(cell.text.splitlines()) > AIM_LINES
         for cell in lab.cells
         if cell.kind == "code"
     )
