@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +67,18 @@ def test_importing_sparrow_does_not_import_torch():
     code = "import sparrow, sys; import sparrow.cli; print('torch' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert told.stdout.strip() == "False"
+
+
+def test_the_map_of_equations_names_functions_and_tests_that_exist():
+    from sparrow.checks import library
+
+    root = Path(__file__).parents[2]
+    tests = "\n".join(path.read_text("utf-8") for path in root.glob("tests/*/*.py"))
+    text = (root / "book/papers.md").read_text("utf-8")
+    rows = re.findall(r"^\| arXiv.*$", text, re.MULTILINE)
+    assert len(rows) >= 10
+    for row in rows:
+        _nothing, _place, functions, test, _end = row.split("|")
+        for symbol in re.findall(r"`([^`]+)`", functions):
+            library.locate(symbol)
+        assert f"def {test.strip().strip('`')}(" in tests, test

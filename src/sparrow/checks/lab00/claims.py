@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from sparrow.checks.guess import guess_check
 from sparrow.checks.lab00.numbers import fields_of
 from sparrow.checks.protocol import Case, Check, Plain, Verdict
 from sparrow.checks.values import is_number, kind_of, nothing_expected
@@ -12,7 +13,6 @@ from sparrow.language import _
 
 __all__ = ["CHECKS"]
 
-GUESS = "a number of years"
 INSIDE, BROKEN = "inside the limits", "half the headline"
 HALF_THE_HEADLINE = 9.0
 LIMITS = {
@@ -20,33 +20,6 @@ LIMITS = {
     "hours_factor": (1.0, 4.0),
     "other_usd": (50e6, 150e6),
 }
-
-
-def guess_cases(_generator: torch.Generator, _hidden: bool) -> list[Case]:
-    """A value is looked at once: nothing is drawn, nothing is hidden."""
-    return [Case("your guess", GUESS, {})]
-
-
-def compare_guess(_case: Case, _expected: Plain, actual: Plain) -> Verdict:
-    """Any number of years is right: what counts is to commit to one."""
-    if actual is None:
-        return Verdict(
-            False, _("There is no guess yet: put a number in place of None.")
-        )
-    if not is_number(actual):
-        return Verdict(
-            False,
-            _(
-                "A guess is one number of years, such as 1000; got {got}.",
-                got=kind_of(actual),
-            ),
-        )
-    if not math.isfinite(actual) or actual <= 0:
-        return Verdict(
-            False,
-            _("The time is more than zero and not infinite; got {got}.", got=actual),
-        )
-    return Verdict(True)
 
 
 def assumption_cases(_generator: torch.Generator, _hidden: bool) -> list[Case]:
@@ -115,15 +88,7 @@ def wrong_assumptions(actual: Plain) -> str:
 
 
 CHECKS = {
-    "0.1": Check(
-        exercise="0.1",
-        solution=None,
-        groups={GUESS: 1.0},
-        cases=guess_cases,
-        expected=nothing_expected,
-        compare=compare_guess,
-        driver="value",
-    ),
+    "0.1": guess_check("0.1", "a number of years", lambda: _("years")),
     "0.4": Check(
         exercise="0.4",
         solution=None,

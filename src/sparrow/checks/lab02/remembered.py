@@ -1,21 +1,19 @@
 """Exercises 2.1 and 2.7: guess what a token costs to remember, then measure it."""
 
-import math
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from sparrow.checks.compare import compare_close
+from sparrow.checks.guess import guess_check
 from sparrow.checks.protocol import Case, Check, Plain, Verdict
-from sparrow.checks.values import is_number, kind_of, nothing_expected
 from sparrow.config import Config
 from sparrow.language import _
 from sparrow.model.cache import bytes_per_token, features_per_layer
 
 __all__ = ["CHECKS"]
 
-GUESS = "a number of bytes"
 ALONE, TOGETHER = "one sequence", "several sequences"
 DESIGNS = "other designs and precisions"
 BYTES = {"float32": 4, "bfloat16": 2}
@@ -41,33 +39,6 @@ GROUPED: dict[str, object] = {
     "num_key_value_heads": 2,
     "head_dim": 6,
 }
-
-
-def guess_cases(_generator: torch.Generator, _hidden: bool) -> list[Case]:
-    """A value is looked at once: nothing is drawn, nothing is hidden."""
-    return [Case("your guess", GUESS, {})]
-
-
-def compare_guess(_case: Case, _expected: Plain, actual: Plain) -> Verdict:
-    """Any number of bytes is right: what counts is to commit to one."""
-    if actual is None:
-        return Verdict(
-            False, _("There is no guess yet: put a number in place of None.")
-        )
-    if not is_number(actual):
-        return Verdict(
-            False,
-            _(
-                "A guess is one number of bytes, such as 1000; got {got}.",
-                got=kind_of(actual),
-            ),
-        )
-    if not math.isfinite(actual) or actual <= 0:
-        return Verdict(
-            False,
-            _("It is more than zero and not infinite; got {got}.", got=actual),
-        )
-    return Verdict(True)
 
 
 def cases(generator: torch.Generator, hidden: bool) -> list[Case]:
@@ -164,15 +135,7 @@ def compare(case: Case, wanted: Plain, actual: Plain) -> Verdict:
 
 
 CHECKS = {
-    "2.1": Check(
-        exercise="2.1",
-        solution=None,
-        groups={GUESS: 1.0},
-        cases=guess_cases,
-        expected=nothing_expected,
-        compare=compare_guess,
-        driver="value",
-    ),
+    "2.1": guess_check("2.1", "a number of bytes", lambda: _("bytes")),
     "2.7": Check(
         exercise="2.7",
         solution=None,
