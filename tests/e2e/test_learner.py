@@ -88,7 +88,7 @@ def solve(notebook, solution):
 
 def submit(notebook):
     """Save, then hand in from a new cell at the end."""
-    notebook.cell("Send your work with").click()
+    notebook.cell("Save (Ctrl + S), then run").click()
     notebook.add_below("lab.submit()")
     notebook.save()
     notebook.run_this()
