@@ -5,7 +5,7 @@ import torch
 
 from sparrow import Config, Sparrow
 from sparrow.errors import PromptError
-from sparrow.model import compiled, mla, moe, norm, rope
+from sparrow.model import attend, compiled, mla, moe, norm, rope
 from sparrow.model.cache import bytes_per_token, features_per_layer
 
 # float32 sums in another order: 1e-6 for values near 1, some layers deep.
@@ -88,6 +88,29 @@ def test_the_absorbed_functions_equal_the_expanded_ones():
     plain = torch.einsum("bhqk,bkhv->bqhv", weights, value)
     context = mla.absorbed_context(weights, latent, up_value)
     torch.testing.assert_close(context, plain, **CLOSE)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_plain_attention_equals_the_fused_kernel(groups, is_masked):
+    draw = torch.Generator().manual_seed(0)
+    query = torch.randn(2, 7, 4, 6, generator=draw)
+    key = torch.randn(2, 7, groups, 6, generator=draw)
+    value = torch.randn(2, 7, groups, 5, generator=draw)
+    own = torch.eye(7, dtype=torch.bool)
+    seen = torch.rand(2, 1, 7, 7, generator=draw) < 0.5
+    mask = seen | own if is_masked else None
+    plain = attend.attend_plain(query, key, value, mask, 0.4)
+    fused = attend.attend_fused(query, key, value, mask, 0.4)
+    torch.testing.assert_close(plain, fused, **CLOSE)
+
+
+@torch.no_grad()
+def test_a_text_too_long_for_plain_attention_gives_the_same(model, monkeypatch):
+    x = ids()
+    short = model(x, absorb=False)
+    monkeypatch.setattr(attend, "LONGEST_PLAIN", 0)
+    torch.testing.assert_close(model(x, absorb=False), short, **CLOSE)
 
 
 @torch.no_grad()

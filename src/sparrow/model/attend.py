@@ -7,7 +7,7 @@ from torch import Tensor
 __all__ = ["attend", "attend_fused", "attend_plain", "is_short", "softmax"]
 
 # On a CPU, short texts are faster with plain matrix products than with PyTorch's fused
-# kernel, which is made for long ones (measured: `make bench`, name "attention").
+# kernel, which is made for long ones (measured: book/developer/log.md).
 LONGEST_PLAIN = 256
 
 
