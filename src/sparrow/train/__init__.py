@@ -1,0 +1,1 @@
+"""Learn from text: loss, schedule, loop, and a state that survives a power cut."""
