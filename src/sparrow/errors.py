@@ -41,6 +41,10 @@ class PromptError(UsageError):
     """A prompt that the model cannot read: empty, too long, or unknown tokens."""
 
 
+class CorpusError(UsageError):
+    """Text to learn from that is missing, empty, or no text at all."""
+
+
 class CheckpointError(SparrowError):
     """A checkpoint that is missing, truncated, foreign or of another shape."""
 

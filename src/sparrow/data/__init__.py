@@ -1,0 +1,1 @@
+"""Text to learn from: where it comes from, and how it becomes rows of tokens."""
