@@ -7,6 +7,8 @@ This is the only module that reads the environment:
     SPARROW_LANGUAGE   the language of every sentence (default: en)
     SPARROW_HOME       the learner's own folder (default: ~/sparrow)
     SPARROW_COURSE     where submissions go without a hub (default: the checkout)
+
+and what `torchrun` tells the processes that it starts: RANK, WORLD_SIZE, LOCAL_RANK.
 """
 
 import os
@@ -32,6 +34,7 @@ if TYPE_CHECKING:  # torch takes a second to import, and many commands do withou
 
 __all__ = [
     "Machine",
+    "Place",
     "atomic_write",
     "cache_folder",
     "compute_dtype",
@@ -43,6 +46,7 @@ __all__ = [
     "home_folder",
     "machine",
     "notebook_in_session",
+    "place_in_team",
     "use_language",
     "writable_folder",
 ]
@@ -90,13 +94,17 @@ def compute_dtype(where: "torch.device") -> "torch.dtype":
 
 
 @contextmanager
-def fast_matmul() -> Iterator[str]:
+def fast_matmul(library: str | None = None) -> Iterator[str]:
     """Inside this block, large float32 products on the CPU use the faster library.
 
     PyTorch multiplies float32 matrices with MKL, which leaves AVX-512 unused on AMD
     processors; oneDNN uses it. Both are tried for a moment the first time: oneDNN is
     taken if it is faster here, and as exact as float32 can be. Training gains by it;
     writing token by token has matrices too small to gain.
+
+    Args:
+        library: take this one without trying: the last bits of a product differ
+            between the two, so a run that goes on must stay with its own.
 
     Yields:
         `"onednn"` or `"mkl"`, which is PyTorch's default.
@@ -105,7 +113,7 @@ def fast_matmul() -> Iterator[str]:
 
     setting = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = setting.fp32_precision
-    library = _faster_matmul()
+    library = library or _faster_matmul()
     try:
         # The switch is called "bf16" since it *allows* rounding to bfloat16.
         # Processors with AMX do round, and were refused; others keep float32.
@@ -188,6 +196,23 @@ def machine() -> Machine:
         python=".".join(map(str, sys.version_info[:3])),
         torch=torch.__version__,
     )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of several processes this one is; `local_rank` counts on this machine."""
+
+    rank: int
+    size: int
+    local_rank: int
+
+
+def place_in_team() -> Place | None:
+    """Where `torchrun` put this process; None if it was not started by it."""
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    if not all(name in os.environ for name in names):
+        return None
+    return Place(*(int(os.environ[name]) for name in names))
 
 
 def use_language() -> None:

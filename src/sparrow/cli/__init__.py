@@ -1,4 +1,4 @@
-"""The learner's command: `sparrow assets`, `sparrow chat`, `sparrow cost`."""
+"""The learner's command: `sparrow assets`, `pretrain`, `chat`, `cost`."""
 
 import click
 
@@ -11,6 +11,7 @@ __all__ = ["main"]
     cls=LazyGroup,
     commands_at={
         "assets": "sparrow.cli.assets:assets",
+        "pretrain": "sparrow.cli.pretrain:pretrain",
         "chat": "sparrow.cli.chat:chat",
         "cost": "sparrow.cli.cost:cost",
     },

@@ -171,9 +171,9 @@ class Sparrow(nn.Module):
         """What each MTP module predicts, one token further than the one before.
 
         Shapes:
-            hidden: [B, T, D], from `hidden`; input_ids: [B, T];
-            returns one [B, T - 1 - depth, V] a module: position t of the first
-            predicts token t + 2.
+            hidden: [B, T, D], from `hidden`; input_ids: [B, T]; mask: as in `forward`,
+            with K = T; returns one [B, T - depth, V] a module, depth from 1: position
+            t of the first predicts token t + 2.
 
         Source: arXiv:2412.19437, equations 21 to 23.
         """
@@ -183,7 +183,7 @@ class Sparrow(nn.Module):
             tokens = shifted.shape[1]
             positions = torch.arange(depth, depth + tokens, device=self.device)[None]
             rotation = rope.rotation(positions, self.inverse_freq, self.config)
-            window = None if mask is None else mask[:, :, depth:, depth:]
+            window = None if mask is None else _mtp_window(mask, depth)
             hidden = module(
                 hidden[:, :tokens], self.embed_tokens(shifted), rotation, window
             )
@@ -205,6 +205,15 @@ class Sparrow(nn.Module):
     def count_parameters(self) -> int:
         """Trainable numbers; shared ones are counted once."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def _mtp_window(mask: Tensor, depth: int) -> Tensor:
+    """Where an MTP module may look: its place t holds states of t *and* of t + depth.
+
+    So both must be visible: otherwise the last state of one document, joined with the
+    first token of the next, would tell the second about the first.
+    """
+    return mask[:, :, :-depth, :-depth] & mask[:, :, depth:, depth:]
 
 
 def causal_mask(tokens: int, past: int, device: torch.device) -> Tensor:

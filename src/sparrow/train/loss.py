@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["IGNORED", "further_targets", "language_loss", "mtp_loss"]
+from sparrow.data.packing import IGNORED
 
-IGNORED = -100  # a target that nobody has to predict
+__all__ = ["further_targets", "language_loss", "mtp_loss"]
 
 
 def language_loss(logits: Tensor, targets: Tensor, count: int | None = None) -> Tensor:

@@ -1,0 +1,96 @@
+"""The `sparrow pretrain` command: every field of a recipe is a flag."""
+
+from collections.abc import Callable
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sparrow import runtime
+from sparrow.config import PRESETS, Config
+from sparrow.language import _
+from sparrow.train.recipe import CHOICES, Recipe
+
+__all__ = ["pretrain"]
+
+
+def _flag(each: "Field[Any]") -> Callable[[Any], Any]:
+    """The option that sets one field of a recipe."""
+    name = f"--{each.name.replace('_', '-')}"
+    about = each.metadata["about"]
+    if isinstance(each.default, bool):
+        return click.option(f"{name}/--no-{name[2:]}", default=each.default, help=about)
+    kind = click.Choice(CHOICES[each.name]) if each.name in CHOICES else None
+    return click.option(
+        name,
+        type=kind or type(each.default),
+        default=each.default,
+        show_default=each.default != "",
+        help=about,
+    )
+
+
+def _recipe_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """All of them, in the order of the record."""
+    for each in reversed(fields(Recipe)):
+        if "about" in each.metadata:
+            command = _flag(each)(command)
+    return command
+
+
+@click.command()
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    default="pico",
+    show_default=True,
+    help="The shape of the model.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Where everything is kept (default: runs/PRESET in your sparrow folder).",
+)
+@click.option(
+    "--resume/--no-resume",
+    default=True,
+    show_default=True,
+    help="Go on where a run in this folder stopped.",
+)
+@_recipe_flags
+def pretrain(preset: str, folder: Path | None, resume: bool, **values: Any) -> None:
+    """Train a base model from nothing; the same command goes on after a power cut."""
+    from sparrow.train import loop, metrics
+    from sparrow.viz import training
+
+    recipe = Recipe(model=Config.preset(preset), **values)
+    where = folder or runtime.home_folder() / "runs" / preset
+    place = runtime.place_in_team()
+    if place is not None and place.rank > 0:
+        loop.pretrain(recipe, where, resume=resume)
+        return
+    with training.live(recipe.steps) as shown:
+        trained = loop.pretrain(
+            recipe,
+            where,
+            resume=resume,
+            watch=shown,
+            say=lambda sentence: click.echo(sentence, err=True),
+        )
+    steps, _looks = metrics.read(where)
+    if steps:
+        with runtime.atomic_write(where / "loss.svg") as file:
+            training.loss_curve(steps).figure.savefig(file, format="svg")
+    if trained.is_finished:
+        click.echo(trained.model)
+        return
+    click.echo(
+        _(
+            "Stopped after step {step} of {steps}; nothing is lost. The same command "
+            "goes on.",
+            step=trained.steps,
+            steps=recipe.steps,
+        ),
+        err=True,
+    )

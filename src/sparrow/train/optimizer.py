@@ -1,0 +1,38 @@
+"""Two groups of weights: matrices, which decay, and everything else, which does not."""
+
+import torch
+from torch import nn
+
+from sparrow.model import Sparrow
+from sparrow.train.recipe import Recipe
+
+__all__ = ["clip", "make_optimizer", "parameter_groups"]
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Matrices with weight decay; norms without.
+
+    A decay pulls a matrix back from growing without need. A norm's weights are scales
+    around one, and zero is no better a place for them.
+    """
+    matrices = [each for each in model.parameters() if each.dim() > 1]
+    scales = [each for each in model.parameters() if each.dim() <= 1]
+    return [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": scales, "weight_decay": 0.0},
+    ]
+
+
+def make_optimizer(model: Sparrow, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, arXiv:1711.05101), in one fused call a step."""
+    return torch.optim.AdamW(
+        parameter_groups(model, recipe.weight_decay),
+        lr=recipe.learning_rate,
+        betas=(recipe.beta1, recipe.beta2),
+        fused=True,
+    )
+
+
+def clip(model: nn.Module, longest: float) -> float:
+    """Shorten the gradient to `longest`; how long it was before."""
+    return float(nn.utils.clip_grad_norm_(model.parameters(), longest))
