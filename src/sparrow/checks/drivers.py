@@ -103,23 +103,82 @@ def with_model(function: Any, inputs: dict[str, Any]) -> Plain:
     """Make a model with random weights, and call a function with it.
 
     `inputs` holds `config`, the fields of a `Config`; `dtype`, such as `"bfloat16"`;
-    and `arguments`, what the function gets after the model, in order.
+    and `arguments`, what the function gets after the model, in order. With a `seed`
+    the weights are the same every time.
     """
     import torch
 
     from sparrow import Config, Sparrow
 
+    if "seed" in inputs:
+        torch.manual_seed(inputs["seed"])
     model = Sparrow(Config(**inputs["config"])).to(getattr(torch, inputs["dtype"]))
     return plain(function(model.eval(), *inputs["arguments"]))
 
 
+def balanced(function: Any, inputs: dict[str, Any]) -> Plain:
+    """Call a loss on a routing, and answer with it and its gradient by the scores.
+
+    Returns:
+        `{"loss": …, "gradient": tensor or None}`.
+    """
+    import torch
+
+    arguments = _records(inputs)
+    scores = arguments["routing"].scores.requires_grad_()
+    loss = function(**arguments)
+    found = None
+    if isinstance(loss, torch.Tensor) and loss.requires_grad:
+        found = torch.autograd.grad(loss.sum(), scores, allow_unused=True)[0]
+    return {"loss": plain(loss), "gradient": plain(found)}
+
+
+def routed(function: Any, inputs: dict[str, Any]) -> Plain:
+    """Call a gate, and answer with its routing and what learns from it.
+
+    `inputs` holds `arguments`, those of the gate; and `probe`, one number for each
+    token and expert: the gradient is that of the weights times these.
+
+    Returns:
+        `{"routing": …, "gradients": {"weight": tensor or None, "bias": …}}`.
+    """
+    import torch
+
+    arguments = _records(inputs["arguments"])
+    leaves = {name: arguments[name].requires_grad_() for name in ("weight", "bias")}
+    routing = function(**arguments)
+    found: dict[str, Any] = dict.fromkeys(leaves)
+    weights = getattr(routing, "weights", None)
+    if isinstance(weights, torch.Tensor) and weights.requires_grad:
+        chosen = inputs["probe"].gather(-1, routing.experts)
+        gradients = torch.autograd.grad(
+            (weights * chosen).sum(), list(leaves.values()), allow_unused=True
+        )
+        found = dict(zip(leaves, gradients, strict=True))
+    return {"routing": plain(routing), "gradients": plain(found)}
+
+
+def _records(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, with `config` a `Config` and `routing` a `Routing`."""
+    from sparrow.config import Config
+    from sparrow.model.moe import Routing
+
+    kinds: dict[str, Any] = {"config": Config, "routing": Routing}
+    return {
+        name: kinds[name](**each) if name in kinds else each
+        for name, each in inputs.items()
+    }
+
+
 DRIVERS: dict[str, Driver] = {
+    "balanced": balanced,
     "call": call,
     "counted": counted,
     "record": call,  # the same: records become dictionaries
     "value": value,
     "gradient": gradient,
     "methods": methods,
+    "routed": routed,
     "with_model": with_model,
 }
 
