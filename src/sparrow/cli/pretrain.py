@@ -63,6 +63,7 @@ def pretrain(preset: str, folder: Path | None, resume: bool, **values: Any) -> N
     """Train a base model from nothing; the same command goes on after a power cut."""
     from sparrow.train import loop, metrics
     from sparrow.viz import training
+    from sparrow.viz.style import show
 
     recipe = Recipe(model=Config.preset(preset), **values)
     where = folder or runtime.home_folder() / "runs" / preset
@@ -81,7 +82,7 @@ def pretrain(preset: str, folder: Path | None, resume: bool, **values: Any) -> N
     steps, _looks = metrics.read(where)
     if steps:
         with runtime.atomic_write(where / "loss.svg") as file:
-            training.loss_curve(steps).figure.savefig(file, format="svg")
+            file.write(show(training.loss_curve(steps)).svg)
     if trained.is_finished:
         click.echo(trained.model)
         return
