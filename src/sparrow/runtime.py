@@ -47,6 +47,7 @@ __all__ = [
     "machine",
     "notebook_in_session",
     "place_in_team",
+    "sync_folder",
     "use_language",
     "writable_folder",
 ]
@@ -298,7 +299,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise StorageError(
             _(
@@ -312,7 +313,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the rename itself survive a power cut (Windows has no such call)."""
     if sys.platform == "win32":
         return

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sparrow.data.packing import attention_mask, pack
+from sparrow.data import packing
 from sparrow.model import Sparrow
 from sparrow.train.loss import language_loss
 
@@ -49,11 +49,11 @@ def bits_per_byte(
         length: tokens a row; the first token of a row is not predicted.
         end: the token that closes a document; it is predicted, and has no bytes.
     """
-    packed = pack(documents, length, end)
+    packed = packing.pack(documents, length, end)
     nats = 0.0
     for first in range(0, len(packed.tokens), ROWS):
         rows = packed.rows(slice(first, first + ROWS)).to(model.device)
-        mask = attention_mask(rows.document)
+        mask = packing.attention_mask(rows.document)
         logits = model(rows.tokens, positions=rows.positions, mask=mask)
         nats += float(language_loss(logits, rows.targets, count=1))
     return Scored(nats / math.log(2), text_bytes)

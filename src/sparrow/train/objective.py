@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from sparrow.data.packing import Packed, attention_mask
+from sparrow.data import packing
+from sparrow.data.packing import Packed
 from sparrow.model import Sparrow, moe
 from sparrow.train import loss
 
@@ -46,7 +47,7 @@ class Objective(nn.Module):
             rows: rows in the whole batch.
         """
         model = self.model
-        mask = attention_mask(batch.document)
+        mask = packing.attention_mask(batch.document)
         hidden = model.hidden(batch.tokens, positions=batch.positions, mask=mask)
         language = loss.language_loss(model.logits(hidden), batch.targets, count)
         mtp = balance = language.new_zeros(())

@@ -6,6 +6,7 @@ and the random generators stand somewhere. A file holds all of it, or is not the
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from sparrow.errors import CheckpointError
+from sparrow import runtime
+from sparrow.errors import CheckpointError, StorageError
 from sparrow.language import _
-from sparrow.runtime import atomic_write
 
 __all__ = [
     "State",
@@ -28,6 +29,7 @@ __all__ = [
     "restore",
     "save_state",
     "state_files",
+    "write_whole",
 ]
 
 NAME = re.compile(r"step-(\d{8})\.safetensors")
@@ -123,14 +125,51 @@ def save_state(folder: Path, state: State) -> Path:
         "fingerprint": fingerprint(state.tensors),
     }
     data = save(state.tensors, metadata={"state": json.dumps(told)})
-    # 2. Under a temporary name, down to the disk, then renamed.
-    path = folder / f"step-{state.step:08d}.safetensors"
-    with atomic_write(path) as file:
-        file.write(data)
+    # 2. Whole or not at all.
+    path = runtime.writable_folder(folder) / f"step-{state.step:08d}.safetensors"
+    try:
+        write_whole(path, data)
+    except OSError as error:
+        raise StorageError(
+            _(
+                "{path} could not be written ({reason}): free some space or choose "
+                "another folder; nothing was changed.",
+                path=path,
+                reason=error.strerror or error,
+            )
+        ) from error
     # 3. Only now may an old one go.
     for old in state_files(folder)[KEEP:]:
         old.unlink()
     return path
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that is whole or not there, whenever the power goes.
+
+    Until the last moment the old file, if there is one, stands untouched.
+
+    Args:
+        path: the file; its folder exists.
+        data: what it shall hold.
+
+    Raises:
+        OSError: the disk is full or refuses; nothing was changed, nothing is left over.
+    """
+    # 1. A temporary name in the same folder: across disks a rename would copy.
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        # 2. Write all of it, and wait until the disk really has it.
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # 3. Give it its name. This happens at one moment: before or after, never half.
+        os.replace(temporary, path)
+        runtime.sync_folder(path.parent)
+    finally:
+        # 4. If anything went wrong, leave nothing over.
+        temporary.unlink(missing_ok=True)
 
 
 def state_files(folder: Path) -> list[Path]:
