@@ -3,13 +3,15 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Self, TypedDict
 
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer as FastTokenizer
 
 from sparrow.errors import CheckpointError
 from sparrow.language import _
+from sparrow.runtime import atomic_write
+from sparrow.text.chat import END
 
 __all__ = ["Message", "Tokenizer"]
 
@@ -43,6 +45,63 @@ class Tokenizer:
             ) from error
         self.chat_template = _read_chat_template(folder)
 
+    @classmethod
+    def of(cls, fast: FastTokenizer, chat_template: str | None) -> Self:
+        """A tokenizer that comes from no folder yet."""
+        made = cls.__new__(cls)
+        made._fast, made.chat_template = fast, chat_template
+        return made
+
+    @property
+    def vocab_size(self) -> int:
+        """How many tokens there are, the special ones included."""
+        return int(self._fast.get_vocab_size())
+
+    @property
+    def end(self) -> int:
+        """The token that closes a document and an answer.
+
+        Raises:
+            CheckpointError: this tokenizer is not one of Sparrow's.
+        """
+        token = self._fast.token_to_id(END)
+        if token is None:
+            raise CheckpointError(
+                _("this tokenizer has no {token}: learn one here.", token=END)
+            )
+        return int(token)
+
+    def token_id(self, token: str) -> int | None:
+        """The id of a token that is known by its text, such as `<think>`."""
+        return self._fast.token_to_id(token)
+
+    def encode_many(self, texts: Iterable[str]) -> list[list[int]]:
+        """Token ids of each text, on all cores."""
+        batch = self._fast.encode_batch(list(texts), add_special_tokens=False)
+        return [list(each.ids) for each in batch]
+
+    def save(self, folder: Path) -> None:
+        """Write the files that transformers' `AutoTokenizer` opens.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        config: dict[str, object] = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "clean_up_tokenization_spaces": False,
+        }
+        if self._fast.token_to_id(END) is not None:
+            config |= {"eos_token": END, "pad_token": END}
+        if self.chat_template is not None:
+            config["chat_template"] = self.chat_template
+        told = json.dumps(config, indent=2) + "\n"
+        for name, text in (
+            ("tokenizer.json", self._fast.to_str(pretty=True)),
+            ("tokenizer_config.json", told),
+        ):
+            with atomic_write(folder / name) as file:
+                file.write(text.encode())
+
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, with no special tokens added."""
         return list(self._fast.encode(text, add_special_tokens=False).ids)
@@ -63,8 +122,14 @@ class Tokenizer:
                 told = len(text)
         yield self.decode(seen)[told:]
 
-    def chat(self, messages: Sequence[Message]) -> list[int]:
+    def chat(
+        self, messages: Sequence[Message], *, open_thought: bool = False
+    ) -> list[int]:
         """Token ids of a conversation, up to where the assistant begins to speak.
+
+        Args:
+            messages: who said what.
+            open_thought: begin the answer with `<think>`, if the template knows it.
 
         Raises:
             CheckpointError: this tokenizer has no chat template.
@@ -77,7 +142,11 @@ class Tokenizer:
         template = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True
         ).from_string(self.chat_template)
-        text = template.render(messages=list(messages), add_generation_prompt=True)
+        text = template.render(
+            messages=list(messages),
+            add_generation_prompt=True,
+            open_thought=open_thought,
+        )
         return self.encode(text)
 
 
