@@ -330,3 +330,13 @@ def test_compiled_layers_give_the_same_loss_and_gradients():
 def test_without_a_compiler_nothing_is_compiled(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _name: None)
     assert not compiled.compile_layers(Sparrow(MLA))
+
+
+def test_routings_are_those_of_the_last_pass_only():
+    config = MLA.replace(num_nextn_predict_layers=1)
+    model = Sparrow(config)
+    hidden = model.hidden(ids())
+    model.predict_further(hidden, ids())
+    assert len(list(model.routings())) == len(list(model.gates()))
+    model(ids())  # the extra layer takes no part in this one
+    assert len(list(model.routings())) == len(list(model.gates())) - 1
