@@ -7,6 +7,7 @@ values, and nothing here decides whether an answer is right.
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from sparrow.checks import left_behind, power_cut
 from sparrow.checks.protocol import Plain, copied, plain
 from sparrow.errors import CheckError
 from sparrow.language import _
@@ -171,13 +172,16 @@ def _records(inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 DRIVERS: dict[str, Driver] = {
-    "balanced": balanced,
     "call": call,
+    "balanced": balanced,
     "counted": counted,
     "record": call,  # the same: records become dictionaries
     "value": value,
     "gradient": gradient,
+    "interrupted": power_cut.interrupted,
+    "left_behind": left_behind.left_behind,
     "methods": methods,
+    "power_cut": power_cut.power_cut,
     "routed": routed,
     "with_model": with_model,
 }

@@ -5,6 +5,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from sparrow.errors import CheckError
@@ -13,7 +14,18 @@ from sparrow.language import _
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Case", "Check", "Plain", "Verdict", "copied", "plain", "seed_of"]
+__all__ = [
+    "Case",
+    "Check",
+    "Plain",
+    "Verdict",
+    "artefact_of",
+    "copied",
+    "plain",
+    "seed_of",
+]
+
+MAX_ARTEFACT_BYTES = 28 * 1024**2  # a message of `sparrow.checks.wire` has room for it
 
 # What may pass between a submission and the grader. Nothing here can carry code.
 Plain: TypeAlias = (
@@ -54,6 +66,9 @@ class Check:
             is expected.
         driver: the name of what applies the learner's object to the inputs, see
             `sparrow.checks.drivers`.
+        artefact: a file in the learner's folder that is judged in place of the
+            object: every case gets its bytes as `artefact`, or None if it is not
+            there. No cell of the learner runs beside it.
 
     Raises:
         CheckError: the shares do not sum to 1.
@@ -66,6 +81,7 @@ class Check:
     compare: Callable[[Case, Plain, Plain], Verdict]
     solution: str | None = None
     driver: str = field(default="call")
+    artefact: str = ""
 
     def __post_init__(self) -> None:
         if not math.isclose(sum(self.groups.values()), 1, abs_tol=1e-9):
@@ -77,6 +93,20 @@ class Check:
                     total=sum(self.groups.values()),
                 )
             )
+
+
+def artefact_of(check: Check, folder: Path | None) -> "dict[str, Plain]":
+    """What every case of this check gets beside its inputs: the file, as bytes."""
+    import torch
+
+    if not check.artefact:
+        return {}
+    file = (folder or Path()) / check.artefact
+    is_there = folder is not None and file.is_file()
+    if not is_there or not 0 < file.stat().st_size <= MAX_ARTEFACT_BYTES:
+        return {"artefact": None}
+    data = bytearray(file.read_bytes())
+    return {"artefact": torch.frombuffer(data, dtype=torch.uint8)}
 
 
 def seed_of(exercise: str, secret: str = "") -> int:

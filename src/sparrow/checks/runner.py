@@ -12,8 +12,9 @@ from typing import Any
 from sparrow.checks import display, drivers, library
 from sparrow.checks.failures import TooSlow, in_one_sentence
 from sparrow.checks.judging import Answer, Outcome, judge
-from sparrow.checks.protocol import Case, Check, seed_of
+from sparrow.checks.protocol import Case, Check, Plain, artefact_of, seed_of
 from sparrow.checks.registry import find
+from sparrow.runtime import home_folder
 
 __all__ = ["Result", "check", "files_of", "on_pass", "run_public"]
 
@@ -77,19 +78,23 @@ def run_public(
     with library.as_written():
         cases = checked.cases(generator, False)
     answers: list[Answer] = []
+    shared = artefact_of(checked, home_folder())
     try:
         with time_limit(seconds):
             for case in cases:
-                answers.append(_answer(checked, case, learner_object))
+                answers.append(_answer(checked, case, learner_object, shared))
     except TooSlow as error:
         rest = len(cases) - len(answers)
         answers += [Answer(failure=in_one_sentence(error, ()))] * rest
     return judge(checked, cases, answers)
 
 
-def _answer(checked: Check, case: Case, learner_object: Any) -> Answer:
+def _answer(
+    checked: Check, case: Case, learner_object: Any, shared: dict[str, Plain]
+) -> Answer:
+    inputs = {**case.inputs, **shared}
     try:
-        return Answer(drivers.drive(checked.driver, learner_object, case.inputs))
+        return Answer(drivers.drive(checked.driver, learner_object, inputs))
     except (KeyboardInterrupt, TooSlow):
         raise
     except BaseException as error:  # SystemExit too: it must not close the notebook

@@ -17,7 +17,7 @@ from sparrow.errors import CorpusError
 from sparrow.language import _
 from sparrow.runtime import generator
 
-__all__ = ["Corpus", "build"]
+__all__ = ["Corpus", "build", "held_out"]
 
 ARITHMETIC_FRAC, PROSE_FRAC = 0.5, 0.18  # of the bytes of pico; puzzles are the rest
 HELD_OUT_SIZE = 32_000  # bytes of each part
@@ -60,19 +60,20 @@ def build(name: str | Path, *, seed: int = 0, size: int = 8_000_000) -> Corpus:
 
 def _pico(seed: int, size: int) -> Corpus:
     draw = generator(seed)
-    held_out = _pico_held_out()
+    tested = held_out()
     told = prose.documents(round(size * PROSE_FRAC), held_out=False)
     # modules quote each other, and no split by module can help that
-    documents = list(contamination.clean(told, held_out["prose"]))
+    documents = list(contamination.clean(told, tested["prose"]))
     numbers = round(size * ARITHMETIC_FRAC)
     documents += arithmetic.documents(draw, numbers, held_out=False)
     left = size - sum(len(each.encode()) for each in documents)
     documents += puzzles.documents(draw, left, held_out=False)
     order = torch.randperm(len(documents), generator=draw).tolist()
-    return Corpus(tuple(documents[place] for place in order), held_out)
+    return Corpus(tuple(documents[place] for place in order), tested)
 
 
-def _pico_held_out() -> dict[str, tuple[str, ...]]:
+def held_out() -> dict[str, tuple[str, ...]]:
+    """The parts of pico that nobody trains on: the same for every seed and size."""
     draw = generator(HELD_OUT_SEED)
     parts = {
         "arithmetic": arithmetic.documents(draw, HELD_OUT_SIZE, held_out=True),

@@ -3,12 +3,13 @@
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 
 from sparrow.checks import find
 from sparrow.checks.judging import Answer, Outcome, judge
-from sparrow.checks.protocol import Case, Check, Plain, seed_of
+from sparrow.checks.protocol import Case, Check, Plain, artefact_of, seed_of
 from sparrow.errors import CheckError
 from sparrow.language import _
 from workshop.grading.reference import Exercise, Reference
@@ -26,6 +27,7 @@ def grade(
     others: Sequence[str],
     secret: str,
     released: Mapping[str, str],
+    folder: Path | None = None,
 ) -> dict[str, Outcome]:
     """Grade every exercise that has a check.
 
@@ -37,6 +39,7 @@ def grade(
         secret: what the hidden cases are drawn from.
         released: grade_id -> the source that learners were given. A cell that is
             still the same earns nothing, even where a part of it happens to be right.
+        folder: the submission, with the files that the lab left.
 
     Returns:
         Exercise number -> outcome; an exercise without a check is left out.
@@ -51,7 +54,7 @@ def grade(
             outcomes[exercise.number] = _nothing(*_drawn(exercise.number, secret), why)
         else:
             outcomes[exercise.number] = grade_exercise(
-                box, reference, exercise, answers, others, secret
+                box, reference, exercise, answers, others, secret, folder
             )
     return outcomes
 
@@ -63,6 +66,7 @@ def grade_exercise(
     answers: Mapping[str, str],
     others: Sequence[str],
     secret: str,
+    folder: Path | None = None,
 ) -> Outcome:
     """Grade one exercise in a fresh process of its own."""
     check, cases = _drawn(exercise.number, secret)
@@ -74,6 +78,9 @@ def grade_exercise(
         return _nothing(check, cases, _("The answer cell is too long to be graded."))
     if sum(map(len, others)) > MAX_SOURCE_CHARACTERS:
         others = ()
+    if check.artefact:
+        # The file is what counts. No cell runs beside it, so none can bend the measure.
+        cells, others = [(exercise.answer_id, f"{exercise.name} = None")], ()
     solution = exercise.solution or check.solution
     job = Job(
         cells=cells,
@@ -82,6 +89,7 @@ def grade_exercise(
         inputs=[case.inputs for case in cases],
         imports_from=list(others),
         disable=[solution] if solution else [],
+        shared=artefact_of(check, folder),
     )
     return judge(check, cases, box.run(job, reference.limits).answers)
 

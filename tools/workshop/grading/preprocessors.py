@@ -125,8 +125,11 @@ class RunInSandbox(NbGraderPreprocessor):  # type: ignore[misc]
         with Gradebook(about["db_url"]) as gradebook:
             notebook = gradebook.find_notebook(about["notebook"], about["assignment"])
             released = {each.name: each.source or "" for each in notebook.source_cells}
+        folder = course.submissions(about["assignment"]).get(about["student"])
         with _box() as box:
-            outcomes = judge.grade(box, lab, answers, others, course.secret(), released)
+            outcomes = judge.grade(
+                box, lab, answers, others, course.secret(), released, folder
+            )
         resources["sparrow"] = outcomes
         return nb, resources
 

@@ -39,6 +39,7 @@ class Job:
         inputs: one for each case.
         imports_from: code whose import statements are tried first.
         disable: `module:symbol` of the library that must raise.
+        shared: what every case gets beside its inputs, sent once.
     """
 
     cells: list[tuple[str, str]]
@@ -47,6 +48,7 @@ class Job:
     inputs: list[dict[str, Plain]]
     imports_from: list[str] = field(default_factory=list)
     disable: list[str] = field(default_factory=list)
+    shared: dict[str, Plain] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """The job as the sandbox reads it."""
@@ -59,6 +61,7 @@ class Job:
                 "inputs": list(self.inputs),
                 "imports_from": list(self.imports_from),
                 "disable": list(self.disable),
+                "shared": dict(self.shared),
                 "language": language.current(),
             }
         )

@@ -32,7 +32,8 @@ def run(payload: bytes, reply: int) -> None:
 
     Args:
         payload: a message of `sparrow.checks.wire`: `cells` (name and source each),
-            `imports_from`, `object`, `disable`, `driver`, `inputs` and `language`.
+            `imports_from`, `object`, `disable`, `driver`, `inputs`, `shared` and
+            `language`.
         reply: the descriptor that takes the answers.
     """
     job: Any = wire.decode(payload)
@@ -54,7 +55,7 @@ def run(payload: bytes, reply: int) -> None:
     send({"failure": ""})
     found = namespace[job["object"]]
     for inputs in job["inputs"]:
-        send(_answer(job["driver"], found, inputs, names))
+        send(_answer(job["driver"], found, {**inputs, **job["shared"]}, names))
 
 
 def _sender(reply: int) -> Callable[[Any], None]:

@@ -1,0 +1,36 @@
+"""The driver for a file that a lab leaves: no cell of the learner runs beside it."""
+
+from typing import Any
+
+from sparrow.checks.protocol import Plain, plain
+from sparrow.language import _
+
+__all__ = ["left_behind"]
+
+
+def left_behind(_claimed: Any, inputs: dict[str, Any]) -> Plain:
+    """Open the evidence of lab 04, and measure everything again.
+
+    `inputs` holds `artefact`, the bytes of the file as a tensor, or None; and `part`:
+    "survival" compares the two runs, "bits" measures the models.
+
+    Raises:
+        CheckError: there is no file.
+        CheckpointError: it is damaged.
+    """
+    from sparrow.errors import CheckError
+    from sparrow.train import evidence, state
+
+    if inputs["artefact"] is None:
+        raise CheckError(
+            _("{file} is not there: run the cell that leaves it.", file=evidence.FILE)
+        )
+    found = evidence.read(inputs["artefact"].numpy().tobytes())
+    if inputs["part"] == "survival":
+        return {
+            "equal": state.fingerprint(found.alone) == state.fingerprint(found.resumed),
+            "alone": plain(found.losses["alone"]),
+            "resumed": plain(found.losses["resumed"]),
+            "weights": state.fingerprint(found.alone),
+        }
+    return {"bits": plain(evidence.measured(found)), "claim": found.claim}
