@@ -1,16 +1,16 @@
 """Knobs to turn: at most three, an answer in 200 ms, and a still picture for paper."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
 
 from sparrow.cost import published
 from sparrow.language import _
-from sparrow.viz import lab00, lab02
+from sparrow.viz import lab00, lab02, lab03
 from sparrow.viz.style import show
 
-__all__ = ["Knobs", "cache_knobs", "claim_knobs"]
+__all__ = ["Knobs", "balance_knobs", "cache_knobs", "claim_knobs"]
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -112,5 +112,32 @@ def cache_knobs(machine_gib: float | None = None) -> Knobs:
             "heads": steps(_("Heads"), 128, 0, 8),
             "latent": steps(_("Features of the latent"), 512, 5, 12),
             "context_tokens": steps(_("Tokens of the text"), 32_768, 10, 17),
+        },
+    )
+
+
+def balance_knobs() -> Knobs:
+    """Turn the speed of the bias, and see whether it balances, crawls or swings."""
+    import ipywidgets
+
+    wide = {
+        "style": {"description_width": "15em"},
+        "layout": ipywidgets.Layout(width="34em"),
+    }
+
+    def choose(text: str, value: float, options: Mapping[str, float]) -> Any:
+        return ipywidgets.SelectionSlider(
+            options=list(options.items()), value=value, description=text, **wide
+        )
+
+    speeds = {"0": 0.0, "0.0001": 0.0001, "0.001": 0.001, "0.01": 0.01, "0.1": 0.1}
+    leans = {_("not at all"): 0.0, _("somewhat"): 1.0, _("strongly"): 3.0}
+    tokens = {f"{each:,}": each for each in (32, 128, 512)}
+    return Knobs(
+        lab03.plot_balancing,
+        {
+            "speed": choose(_("Speed of the bias"), 0.001, speeds),
+            "lean": choose(_("Tokens lean to one side"), 1.0, leans),
+            "tokens": choose(_("Tokens of a step"), 512, tokens),
         },
     )
