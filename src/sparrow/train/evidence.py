@@ -7,6 +7,7 @@ measure again instead of believing a number.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,10 +26,20 @@ from sparrow.text import Tokenizer
 from sparrow.train import metrics, state
 from sparrow.train.held_out import bits_per_byte
 
-__all__ = ["FILE", "Evidence", "bits_of", "examination", "leave", "read", "weights"]
+__all__ = [
+    "FILE",
+    "Evidence",
+    "bits_of",
+    "bits_of_run",
+    "examination",
+    "leave",
+    "measured",
+    "read",
+    "weights",
+]
 
 FILE = "04_pretraining.safetensors"
-EXAMINATION = 12_000  # bytes of each part
+EXAMINATION = 6_000  # bytes of each part
 PARTS = ("arithmetic", "puzzles")  # prose differs between versions of Python
 Weights = dict[str, Tensor]
 
@@ -41,13 +52,14 @@ class Evidence:
     resumed: Weights  # the run that was killed
     others: tuple[Weights, ...]  # other seeds, in float16
     config: dict[str, Any]
-    tokenizer: bytes
+    tokenizers: tuple[bytes, ...]  # of `alone` and of the others: each learned its own
     length: int
     losses: dict[str, list[float]]  # of `alone` and `resumed`, step by step
     claim: dict[str, Any]
 
 
-def examination() -> list[str]:
+@cache
+def examination() -> tuple[str, ...]:
     """The text that everybody's model is measured on: facts and puzzles, held out."""
     found = []
     for part in PARTS:
@@ -56,7 +68,7 @@ def examination() -> list[str]:
             if size < EXAMINATION:
                 found.append(document)
                 size += len(document.encode())
-    return found
+    return tuple(found)
 
 
 def weights(run: Path) -> Weights:
@@ -100,8 +112,9 @@ def leave(
             tensors[f"other{number}.{name}"] = (
                 each.half() if each.is_floating_point() else each
             )
-    tokenizer = (alone / "model" / "tokenizer.json").read_bytes()
-    tensors["tokenizer"] = torch.frombuffer(bytearray(tokenizer), dtype=torch.uint8)
+    for number, run in enumerate((alone, *others)):
+        file = bytearray((run / "model" / "tokenizer.json").read_bytes())
+        tensors[f"tokenizer.{number}"] = torch.frombuffer(file, dtype=torch.uint8)
     recipe = json.loads((alone / "recipe.json").read_bytes())
     told = {
         "config": recipe["model"],
@@ -136,7 +149,10 @@ def read(data: bytes) -> Evidence:
             resumed=found["resumed"],
             others=tuple(found[f"other{n}"] for n in range(told["others"])),
             config=told["config"],
-            tokenizer=tensors["tokenizer"].numpy().tobytes(),
+            tokenizers=tuple(
+                found["tokenizer"][f"{n}"].numpy().tobytes()
+                for n in range(1 + told["others"])
+            ),
             length=int(told["length"]),
             losses={name: list(told["losses"][name]) for name in ("alone", "resumed")},
             claim=dict(told["claim"]),
@@ -145,6 +161,13 @@ def read(data: bytes) -> Evidence:
         raise CheckpointError(
             _("the file that the lab leaves is damaged ({reason}).", reason=error)
         ) from error
+
+
+def bits_of_run(run: Path) -> float:
+    """Bits per byte of the model that a run ended with, on the examination."""
+    recipe = json.loads((run / "recipe.json").read_bytes())
+    config, tokenizer = _config(recipe["model"]), Tokenizer(run / "model")
+    return bits_of(weights(run), config, tokenizer, recipe["length"])
 
 
 def bits_of(found: Weights, config: Config, tokenizer: Tokenizer, length: int) -> float:
@@ -160,12 +183,18 @@ def bits_of(found: Weights, config: Config, tokenizer: Tokenizer, length: int) -
 
 def measured(found: Evidence) -> list[float]:
     """Bits per byte of the run alone and of the other seeds, measured now."""
-    fields = {name: each for name, each in found.config.items() if each is not None}
-    config = Config(**fields)
-    with TemporaryDirectory() as folder:
-        (Path(folder) / "tokenizer.json").write_bytes(found.tokenizer)
-        tokenizer = Tokenizer(Path(folder))
+    config = _config(found.config)
+    runs = zip((found.alone, *found.others), found.tokenizers, strict=True)
     return [
-        bits_of(each, config, tokenizer, found.length)
-        for each in (found.alone, *found.others)
+        bits_of(each, config, _tokenizer(data), found.length) for each, data in runs
     ]
+
+
+def _tokenizer(data: bytes) -> Tokenizer:
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "tokenizer.json").write_bytes(data)
+        return Tokenizer(Path(folder))
+
+
+def _config(told: dict[str, Any]) -> Config:
+    return Config(**{name: each for name, each in told.items() if each is not None})

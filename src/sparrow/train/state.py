@@ -159,12 +159,12 @@ def write_whole(path: Path, data: bytes) -> None:
     # 1. A temporary name in the same folder: across disks a rename would copy.
     temporary = path.with_name(f".{path.name}.part")
     try:
-        # 2. Write all of it, and wait until the disk really has it.
+        # 2. Write all of it, and wait until the disk has it.
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        # 3. Give it its name. This happens at one moment: before or after, never half.
+        # 3. Give it its name: that happens at one moment.
         os.replace(temporary, path)
         runtime.sync_folder(path.parent)
     finally:
