@@ -10,11 +10,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import model_speed
+from tests.bench import model_speed, training
 from tests.bench.measure import Result, write
 
 BENCHES: dict[str, Callable[[], Result]] = {
     "train": model_speed.train,
+    "pretrain": training.pretrain,
     "generate": model_speed.generate,
     "generate_groups": model_speed.generate_groups,
     "cache_bytes": model_speed.cache_bytes,

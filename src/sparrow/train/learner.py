@@ -53,7 +53,7 @@ class Learner:
         if workers.size > 1:
             has_idle = bool(model.mtp) and not recipe.mtp_weight
             self.objective = DistributedDataParallel(
-                self.objective, broadcast_buffers=False, find_unused_parameters=has_idle
+                self.objective, find_unused_parameters=has_idle
             )
 
     def learn(self, batch: Packed, step: int) -> Learned:

@@ -79,7 +79,7 @@ def pretrain(
     """
     runtime.writable_folder(folder)
     found = _what_is_there(recipe, folder, resume)
-    with team(runtime.device()) as workers:
+    with team(runtime.device()) as workers, _own_generators(recipe.seed, workers):
         run = _Run(recipe, folder, workers, say)
         if found is not None:
             run.go_on_from(found)
@@ -116,6 +116,16 @@ def _what_is_there(recipe: Recipe, folder: Path, resume: bool) -> state.State | 
     return found
 
 
+@contextlib.contextmanager
+def _own_generators(seed: int, workers: Team) -> Iterator[None]:
+    """The generators of a run: its seed sets them, and the caller's come back."""
+    device = workers.device
+    cards = [device.index or 0] if device.type == "cuda" else []
+    with torch.random.fork_rng(cards):
+        torch.manual_seed(seed)
+        yield
+
+
 class _Run:
     """One run in one process: where it stands, and where it keeps things."""
 
@@ -123,9 +133,7 @@ class _Run:
         self.recipe, self.folder, self.workers, self.say = recipe, folder, workers, say
         self.lessons: Lessons = prepare(recipe)
         config = recipe.model.replace(eos_token_id=self.lessons.tokenizer.end)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(recipe.seed)
-            self.model = Sparrow(config).to(workers.device)
+        self.model = Sparrow(config).to(workers.device)
         if recipe.compile and not compile_layers(self.model):
             say(_("There is no C++ compiler here: nothing is compiled."))
         self.learner = Learner(self.model, recipe, workers)
