@@ -45,7 +45,7 @@ def test_lives_that_agree_say_so_and_count_what_was_computed_again() -> None:
         "last bit"
     )
     assert [text.get_text() for text in ax.texts] == [
-        "killed after step 3",
+        "killed after 3",
         "uninterrupted",
     ]
 

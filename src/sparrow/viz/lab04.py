@@ -122,22 +122,21 @@ def plot_lives(alone: Sequence[float], lives: Sequence[Life]) -> Axes:
         alone: the losses of the uninterrupted run, from step 1.
         lives: the first step of each life, and its losses until it ended.
     """
-    ax = axes(height_in=3.6)
+    ax = axes(height_in=4.0)
     steps = range(1, len(alone) + 1)
     ax.plot(steps, alone, color="#D0D0D0", linewidth=7, solid_capstyle="round")
+    top, gap = max(alone), (max(alone) - min(alone)) / 7
     for place, (first, told) in enumerate(lives):
-        colour = DOCUMENTS[place % len(DOCUMENTS)]
-        ax.plot(range(first, first + len(told)), told, color=colour, linewidth=1.8)
-        if told and place < len(lives) - 1:
-            last = first + len(told) - 1
-            ax.plot(last, told[-1], "x", color=colour, markersize=11, markeredgewidth=3)
-            ax.annotate(
-                _("killed after step {step}", step=last),
-                (last, told[-1]),
-                xytext=(8, 12),
-                textcoords="offset points",
-                color=colour,
-            )
+        if not told:  # killed before its first step
+            continue
+        colour, last = DOCUMENTS[place % len(DOCUMENTS)], first + len(told) - 1
+        ax.plot(range(first, last + 1), told, color=colour, linewidth=1.8)
+        # above: when each life was, so that steps which were done twice can be seen
+        height = top + gap * (len(lives) - place)
+        ax.plot([first, last], [height, height], color=colour, linewidth=5)
+        if place < len(lives) - 1:
+            ax.plot(last, told[-1], "x", color=colour, markersize=10, markeredgewidth=3)
+            label_right(ax, last, height, _("killed after {n}", n=last), colour)
     label_right(ax, len(alone), alone[-1], _("uninterrupted"), COLOURS["quiet"])
     ax.set_xlabel(_("Step"))
     ax.set_ylabel(_("Loss (nats a token)"))
@@ -162,7 +161,8 @@ def plot_lives(alone: Sequence[float], lives: Sequence[Life]) -> Axes:
         )
     alt = _(
         "{title}. A wide grey line is the uninterrupted run; a coloured line for each "
-        "life of the other one lies on it, with a cross where it was killed.",
+        "life of the other one lies on it, with a cross where it was killed. Bars "
+        "above show from which step to which each life went.",
         title=title,
     )
     return conclude(ax, title, alt)
