@@ -14,7 +14,6 @@ from importlib import resources
 from pathlib import Path
 
 import click
-import torch
 
 from sparrow import runtime
 from sparrow.config import Config
@@ -56,7 +55,9 @@ def _designs() -> dict[str, Recipe]:
     """The six, by name: what differs, and nothing else."""
     pico = Config.preset("pico")
     alone = pico.replace(num_nextn_predict_layers=0)
-    base = Recipe(model=pico, batch_size=16, length=128, balance_weight=0.0)
+    base = Recipe(
+        model=pico, batch_size=8, length=128, corpus_mb=2.0, balance_weight=0.0
+    )
     return {
         "bias": base,
         "nothing": replace(base, bias_speed=0.0),
@@ -131,14 +132,13 @@ def _parsed(lines: str) -> list[ExpertRun]:
 @click.option("--file", "path", default=FILE, type=click.Path(path_type=Path))
 def main(seeds: int, seconds: float, threads: int, path: Path) -> None:
     """Train what is not in the file yet, seed by seed."""
-    torch.set_num_threads(threads)
     found = read(path)
     for seed in range(seeds):
         if any(each.seed == seed for each in found):
             continue
         asked = recipes(seed=seed)
         lessons = prepare(asked["bias"])
-        trained = side_by_side(asked, lessons, seconds=seconds)
+        trained = side_by_side(asked, lessons, seconds=seconds, threads=threads)
         found += [_told(name, each, lessons, threads) for name, each in trained.items()]
         with runtime.atomic_write(path) as file:
             file.writelines(json.dumps(asdict(each)).encode() + b"\n" for each in found)
