@@ -33,11 +33,13 @@ def plot_chosen(
         (experts + GAP, bias, _("By score plus bias")),
     ):
         loads = [0] * experts
-        _text(ax, left + experts / 2, tokens + 1.75, name, weight="bold")
+        _text(ax, left + experts / 2, tokens + 1.6, name, weight="bold")
         for column in range(experts):
             letter = chr(ord("A") + column)
-            label = letter if not any(push) else f"{letter}\n{push[column]:+.2f}"
-            _text(ax, left + column + 0.5, tokens + 0.55, label, size=9)
+            _text(ax, left + column + 0.5, tokens + 0.9, letter, size=9)
+            if any(push):
+                pushed_by = f"{push[column]:+.2f}"
+                _text(ax, left + column + 0.5, tokens + 0.4, pushed_by, size=9)
         for row, values in enumerate(scores):
             pushed = [score + each for score, each in zip(values, push, strict=True)]
             best = sorted(range(experts), key=lambda at: -pushed[at])[:chosen]
@@ -48,12 +50,13 @@ def plot_chosen(
                 _box(ax, left + column, floor, is_chosen)
                 _text(ax, left + column + 0.5, floor + 0.5, f"{score:.1f}")
         for column, load in enumerate(loads):
-            colour = COLOURS["orange" if load == max(loads) else "ink"]
+            is_much = load * experts > tokens * chosen
+            colour = COLOURS["orange" if is_much else "ink"]
             _text(ax, left + column + 0.5, -0.55, str(load), color=colour)
         busiest.append(max(loads))
     _text(ax, -0.25, -0.55, _("tokens"), ha="right", color=COLOURS["quiet"])
     ax.set_xlim(-1.9, 2 * experts + GAP + 0.1)
-    ax.set_ylim(-1.0, tokens + 2.2)
+    ax.set_ylim(-1.0, tokens + 2.0)
     words = {
         "before": busiest[0],
         "after": busiest[1],

@@ -14,7 +14,10 @@ from sparrow.viz.lab03 import interval_row
 from sparrow.viz.style import COLOURS, axes, conclude
 from sparrow.viz.tables import Table
 
-__all__ = ["differences", "plot_designs", "race_table"]
+__all__ = ["difference", "plot_designs", "race_table"]
+
+ENOUGH = 6  # seeds: with fewer, no interval of a median reaches 95 %
+MARKS = {"better": "blue", "worse": "orange", "open": "quiet"}
 
 
 def race_table(
@@ -44,84 +47,72 @@ def race_table(
     )
 
 
-def differences(runs: Sequence[ExpertRun], than: str) -> dict[str, Interval]:
-    """How many more bits a byte each design needs than one of them, seed by seed.
+def difference(runs: Sequence[ExpertRun], design: str, other: str) -> Interval:
+    """How many more bits a byte a design needs than another, seed by seed.
 
     The median over seeds, with an interval that needs no bell curve. From six seeds on
     it holds the true median with 95 %.
     """
     bits = {(each.design, each.seed): each.mean_bits_per_byte for each in runs}
     seeds = sorted({seed for _design, seed in bits})
-    found = {}
-    for design in dict.fromkeys(each.design for each in runs):
-        if design == than:
-            continue
-        apart = [bits[design, seed] - bits[than, seed] for seed in seeds]
-        middle = median_interval(apart)
-        found[design] = Interval(middle.median, middle.low, middle.high, len(apart))
-    return found
+    apart = [bits[design, seed] - bits[other, seed] for seed in seeds]
+    middle = median_interval(apart)
+    return Interval(middle.median, middle.low, middle.high, len(apart))
 
 
 def plot_designs(
-    runs: Sequence[ExpertRun], than: str, names: Mapping[str, str]
+    runs: Sequence[ExpertRun], pairs: Mapping[str, tuple[str, str]]
 ) -> Axes:
-    """Each design against one of them, with intervals over seeds.
+    """What each change of the design brings, with intervals over seeds.
 
     Args:
         runs: of all designs, for the same seeds.
-        than: the design that the others are compared with.
-        names: what to call each design; those without a name are left out.
+        pairs: for each change, by what to call it, the design with it and the one
+            without.
     """
-    found = {
-        names[design]: apart
-        for design, apart in differences(runs, than).items()
-        if design in names
-    }
+    found = {name: difference(runs, *pair) for name, pair in pairs.items()}
     ax = axes(height_in=1.5 + 0.5 * len(found))
-    for row, (_name, apart) in enumerate(reversed(found.items())):
-        colour = COLOURS["quiet"]
-        if apart.low > 0 or apart.high < 0:
-            colour = COLOURS["orange" if apart.low > 0 else "blue"]
+    for row, apart in enumerate(reversed(found.values())):
+        colour = COLOURS[MARKS[verdict(apart)]]
         interval_row(ax, row, apart, colour, f"{apart.estimate:+.3f}")
     ax.axvline(0, color=COLOURS["ink"], linewidth=1)
-    ax.annotate(
-        names[than],
-        (0, len(found) - 0.4),
-        ha="center",
-        va="bottom",
-        annotation_clip=False,
-    )
     ax.set_yticks(range(len(found)), list(reversed(found)))
-    ax.set_ylim(-0.5, len(found) - 0.4)
+    ax.set_ylim(-0.5, len(found) - 0.3)
     ax.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
-    ax.set_xlabel(_("Bits a byte more than {than} (less is better)", than=names[than]))
-    each = "; ".join(f"{name}: {verdict(apart)}" for name, apart in found.items())
-    seconds, seeds = runs[0].seconds, len({run.seed for run in runs})
-    title = _(
-        "After {seconds:.0f} s, against {than}: {each}",
-        seconds=seconds,
-        than=names[than],
-        each=each,
-    )
+    ax.set_xlabel(_("Change in bits a byte on held-out text (below 0 is better)"))
+    kinds = {
+        kind: ", ".join(each for each in found if verdict(found[each]) == kind)
+        for kind in MARKS
+    }
+    said = {
+        "better": _("better: {names}", names=kinds["better"]),
+        "worse": _("worse: {names}", names=kinds["worse"]),
+        "open": _("cannot tell: {names}", names=kinds["open"]),
+    }
+    groups = [said[kind] for kind, names in kinds.items() if names]
+    words = {
+        "seconds": f"{runs[0].seconds:.0f}",
+        "seeds": len({run.seed for run in runs}),
+        "groups": "; ".join(groups),
+    }
     bounds = "; ".join(
         f"{name} {apart.estimate:+.3f} ({apart.low:+.3f}, {apart.high:+.3f})"
         for name, apart in found.items()
     )
     return conclude(
         ax,
-        title,
+        _("{seconds} s of training, {seeds} seeds. {groups}", **words),
         _(
-            "Differences in bits a byte to {than}, medians over {seeds} seeds with "
-            "their intervals: {bounds}.",
-            than=names[than],
-            seeds=seeds,
+            "Changes in bits a byte, medians over {seeds} seeds with their intervals: "
+            "{bounds}.",
             bounds=bounds,
+            seeds=words["seeds"],
         ),
     )
 
 
 def verdict(apart: Interval) -> str:
-    """What may be said: better, worse, or nothing."""
-    if apart.high < 0:
-        return _("better")
-    return _("worse") if apart.low > 0 else _("no difference shown")
+    """What may be said: better, worse, or nothing, as with too few seeds."""
+    if apart.n < ENOUGH or apart.low <= 0 <= apart.high:
+        return "open"
+    return "better" if apart.high < 0 else "worse"

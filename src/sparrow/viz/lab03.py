@@ -103,16 +103,9 @@ def plot_acceptance(parts: Mapping[str, Interval]) -> Axes:
         "worst": worst,
         "least": f"{least.estimate:.0%}",
     }
-    if least.high < most.low:
-        title = _(
-            "The easier the text, the more guesses are kept: {most} in {best}, {least} "
-            "in {worst}",
-            **words,
-        )
-    else:
-        title = _(
-            "{most} of the guesses are kept in {best}, {least} in {worst}", **words
-        )
+    title = _(
+        "The model keeps {most} of the guesses in {best}, {least} in {worst}", **words
+    )
     each = "; ".join(
         _(
             "{name} {share:.0%} ({low:.0%} to {high:.0%}, n = {n})",

@@ -34,6 +34,9 @@ class Bar:
             s=left,
         )
 
+    def __repr__(self) -> str:
+        return str(self)  # what a reader without HTML shows
+
     def _repr_html_(self) -> str:
         said = html.escape(str(self))
         if self.done >= self.total:
