@@ -1,11 +1,17 @@
 """The labs as they are committed: full marks for the solution, none for the stub."""
 
 import shutil
+import statistics
 import warnings
 
 import pytest
+import torch
 from click.testing import CliRunner
 
+from sparrow import Config
+from sparrow.train import evidence
+from sparrow.train.loop import pretrain
+from sparrow.train.recipe import Recipe
 from tests.tools.small_course import REPOSITORY
 from workshop.grading import reference
 from workshop.grading.command import grade
@@ -31,6 +37,36 @@ def course(tmp_path):
     return Course(tmp_path)
 
 
+def leave_artefacts(lab, place):
+    """What a learner's own runs would have left: three seeds of a tiny model."""
+    if lab != "04_pretraining":
+        return
+    config = Config.preset("pico").replace(
+        hidden_size=48, num_hidden_layers=2, num_nextn_predict_layers=0
+    )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so small a model is slower with two
+    runs = [place.parent / f"run{seed}" for seed in range(3)]
+    for seed, run in enumerate(runs):
+        recipe = Recipe(
+            model=config,
+            **{"seed": seed, "steps": 60, "batch_size": 8, "length": 64},
+            **{"corpus_mb": 0.2, "warmup_steps": 5, "evaluate_every_steps": 0},
+        )
+        pretrain(recipe, run)
+    bits = [evidence.bits_of_run(run) for run in runs]
+    torch.set_num_threads(threads)
+    mean = statistics.mean(bits)
+    half = 4.303 * statistics.stdev(bits) / 3**0.5
+    evidence.leave(
+        place / evidence.FILE,
+        alone=runs[0],
+        resumed=runs[0],
+        others=runs[1:],
+        claim={"mean": mean, "low": mean - half, "high": mean + half},
+    )
+
+
 @pytest.mark.needs_bubblewrap
 @pytest.mark.parametrize("lab", LABS)
 def test_the_solution_gets_full_marks_and_the_stub_none(course, lab):
@@ -38,6 +74,7 @@ def test_the_solution_gets_full_marks_and_the_stub_none(course, lab):
         place = course.root / "submitted" / learner / lab
         place.mkdir(parents=True)
         shutil.copy(notebook_of(REPOSITORY, folder, lab), place)
+    leave_artefacts(lab, course.root / "submitted" / "solution" / lab)
     ran = CliRunner().invoke(grade, [lab, "--course", str(course.root)])
     assert ran.exit_code == 0, ran.output
     known, pipeline = reference.read(course.reference_path(lab)), Pipeline(course)
