@@ -21,7 +21,7 @@ from sparrow.evaluate.acceptance import acceptance
 from sparrow.language import _
 from sparrow.train.prepare import Lessons, prepare
 from sparrow.train.recipe import Recipe
-from sparrow.train.side_by_side import Trainee, score, side_by_side
+from sparrow.train.side_by_side import Trainee, score, side_by_side, with_threads
 from sparrow.train.twins import dense_twin
 
 __all__ = ["DESIGNS", "ExpertRun", "main", "read", "recipes", "shipped"]
@@ -137,9 +137,12 @@ def main(seeds: int, seconds: float, threads: int, path: Path) -> None:
         if any(each.seed == seed for each in found):
             continue
         asked = recipes(seed=seed)
-        lessons = prepare(asked["bias"])
-        trained = side_by_side(asked, lessons, seconds=seconds, threads=threads)
-        found += [_told(name, each, lessons, threads) for name, each in trained.items()]
+        with with_threads(threads):
+            lessons = prepare(asked["bias"])
+            trained = side_by_side(asked, lessons, seconds=seconds, threads=threads)
+            found += [
+                _told(name, each, lessons, threads) for name, each in trained.items()
+            ]
         with runtime.atomic_write(path) as file:
             file.writelines(json.dumps(asdict(each)).encode() + b"\n" for each in found)
         click.echo(_("Seed {seed} is done.", seed=seed), err=True)

@@ -20,7 +20,7 @@ from sparrow.train.prepare import Lessons
 from sparrow.train.recipe import Recipe
 from sparrow.train.stopping import stop_gently
 
-__all__ = ["Trainee", "score", "side_by_side"]
+__all__ = ["Trainee", "score", "side_by_side", "with_threads"]
 
 TURN_S = 1.0
 Watch = Callable[[float], None]
@@ -74,7 +74,7 @@ def side_by_side(
         name: Trainee(recipe=recipes[name], model=learner.model)
         for name, learner in learners.items()
     }
-    with _threads(threads), runtime.fast_matmul(), stop_gently() as wish:
+    with with_threads(threads), runtime.fast_matmul(), stop_gently() as wish:
         while not wish.is_there:
             waiting = [name for name in trainees if trainees[name].seconds < seconds]
             if not waiting:
@@ -88,7 +88,7 @@ def side_by_side(
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def with_threads(count: int) -> Iterator[None]:
     """Inside this block PyTorch uses so many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
