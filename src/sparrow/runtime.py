@@ -12,6 +12,7 @@ and what `torchrun` tells the processes that it starts: RANK, WORLD_SIZE, LOCAL_
 """
 
 import os
+import platform
 import secrets
 import sys
 import time
@@ -47,6 +48,7 @@ __all__ = [
     "machine",
     "notebook_in_session",
     "place_in_team",
+    "processor",
     "sync_folder",
     "use_language",
     "writable_folder",
@@ -214,6 +216,18 @@ def place_in_team() -> Place | None:
     if not all(name in os.environ for name in names):
         return None
     return Place(*(int(os.environ[name]) for name in names))
+
+
+def processor() -> str:
+    """The processor's name; Linux keeps it in a file."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = info.read_text("utf-8").splitlines()
+        told = dict(line.split(":", 1) for line in lines if ":" in line)
+        told = {key.strip(): value.strip() for key, value in told.items()}
+        family = f"family {told.get('cpu family', '?')}, model {told.get('model', '?')}"
+        return f"{told.get('model name', platform.machine())} ({family})"
+    return platform.processor() or platform.machine()
 
 
 def use_language() -> None:

@@ -2,7 +2,6 @@
 
 import gc
 import json
-import platform
 import statistics
 import subprocess
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from sparrow.runtime import atomic_write, machine
+from sparrow.runtime import atomic_write, machine, processor
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -74,7 +73,7 @@ def write(result: Result) -> Path:
     here = machine()
     told = asdict(result) | {
         "machine": {
-            "processor": _processor(),
+            "processor": processor(),
             "cores": here.cores,
             "threads": torch.get_num_threads(),
             "memory_gib": round(here.memory_gib, 1),
@@ -89,18 +88,6 @@ def write(result: Result) -> Path:
     with atomic_write(path) as file:
         file.write(json.dumps(told, indent=2).encode() + b"\n")
     return path
-
-
-def _processor() -> str:
-    """The processor's name; Linux keeps it in a file."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = info.read_text("utf-8").splitlines()
-        told = dict(line.split(":", 1) for line in lines if ":" in line)
-        told = {key.strip(): value.strip() for key, value in told.items()}
-        family = f"family {told.get('cpu family', '?')}, model {told.get('model', '?')}"
-        return f"{told.get('model name', platform.machine())} ({family})"
-    return platform.processor() or platform.machine()
 
 
 def _commit() -> str:

@@ -27,7 +27,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("train", "decode", "quant"),
     ("model",),
     ("data",),
-    ("text", "verify", "cost", "assets"),
+    ("text", "verify", "cost", "assets", "checkpoints"),
     ("config", "runtime"),
     ("errors", "language"),
 ]

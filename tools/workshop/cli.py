@@ -19,6 +19,7 @@ __all__ = ["main"]
         "build": "workshop.build.command:build",
         "book": "workshop.book:book",
         "grade": "workshop.grading.command:grade",
+        "checkpoint": "workshop.checkpoints:checkpoint",
         "architecture": "workshop.architecture:architecture",
         "sizes": "workshop.sizes:sizes",
         "translate": "workshop.translate:translate",

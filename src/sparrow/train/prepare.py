@@ -12,7 +12,7 @@ from sparrow.text import Tokenizer
 from sparrow.text.learn import learn_tokenizer
 from sparrow.train.recipe import Recipe
 
-__all__ = ["Lessons", "Part", "prepare"]
+__all__ = ["Lessons", "Part", "held_out_part", "prepare"]
 
 HELD_OUT_BYTES = 60_000  # of each part; more would cost time and tell little
 
@@ -67,12 +67,12 @@ def prepare(recipe: Recipe) -> Lessons:
         seed=recipe.seed,
     )
     held_out = {
-        name: _part(tokenizer, documents) for name, documents in text.held_out.items()
+        name: held_out_part(tokenizer, documents) for name, documents in text.held_out.items()
     }
     return Lessons(tokenizer, stream, held_out)
 
 
-def _part(tokenizer: Tokenizer, documents: Sequence[str]) -> Part:
+def held_out_part(tokenizer: Tokenizer, documents: Sequence[str]) -> Part:
     """The first documents that fit into `HELD_OUT_BYTES`, at least one."""
     taken, size = [], 0
     for document in documents:
