@@ -7,7 +7,7 @@ values, and nothing here decides whether an answer is right.
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from sparrow.checks import left_behind, power_cut
+from sparrow.checks import by_tokens, left_behind, power_cut
 from sparrow.checks.protocol import Plain, copied, plain
 from sparrow.errors import CheckError
 from sparrow.language import _
@@ -179,11 +179,16 @@ DRIVERS: dict[str, Driver] = {
     "value": value,
     "gradient": gradient,
     "interrupted": power_cut.interrupted,
+    "joined": by_tokens.joined,
+    "learned": by_tokens.learned,
     "left_behind": left_behind.left_behind,
     "methods": methods,
+    "pairs_counted": by_tokens.pairs_counted,
     "power_cut": power_cut.power_cut,
     "routed": routed,
+    "tokens_left": by_tokens.tokens_left,
     "with_model": with_model,
+    "word_encoded": by_tokens.word_encoded,
 }
 
 
