@@ -15,6 +15,7 @@ from datetime import date
 from pathlib import Path
 
 import click
+import torch
 
 from sparrow import runtime
 from sparrow.checkpoints import FOLDER, LOG, MANIFEST
@@ -27,7 +28,10 @@ __all__ = ["STAGES", "checkpoint", "manifest"]
 ROOT = Path(__file__).parents[2]
 # The committed commands; everything that is not named here is a recipe's default.
 STAGES: dict[str, tuple[str, ...]] = {
-    "pico-base": ("pretrain", "--preset", "pico", "--steps", "3000", "--compile"),
+    "pico-base": (
+        *("pretrain", "--preset", "pico", "--steps", "2200", "--compile"),
+        *("--batch-size", "16", "--micro-batch-size", "8"),
+    ),
 }
 THINNED = 20  # of the log, one step in so many is kept
 
@@ -56,6 +60,7 @@ def manifest(name: str, run: Path, model: Path) -> dict[str, object]:
         },
         "machine": {
             "cores": here.cores,
+            "threads": torch.get_num_threads(),
             "processor": runtime.processor(),
             "device": here.device_name,
             "python": here.python,
