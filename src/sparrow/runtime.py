@@ -120,7 +120,7 @@ def fast_matmul(library: str | None = None) -> Iterator[str]:
     try:
         # The switch is called "bf16" since it *allows* rounding to bfloat16.
         # Processors with AMX do round, and were refused; others keep float32.
-        setting.fp32_precision = "bf16" if library == "onednn" else before
+        setting.fp32_precision = "bf16" if library == "onednn" else "ieee"
         yield library
     finally:
         setting.fp32_precision = before

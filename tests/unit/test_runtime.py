@@ -81,3 +81,12 @@ def test_the_faster_matrix_library_still_computes_in_float32():
     assert setting.fp32_precision == before
     # sums of 256 products near 1: float32 leaves 1e-5, bfloat16 would leave 1e-1
     assert (product.double() - a.double() @ b.double()).abs().max() < 1e-4
+
+
+def test_mkl_can_be_asked_for_inside_a_block_that_uses_the_other():
+    setting = torch.backends.mkldnn.matmul
+    with runtime.fast_matmul("onednn"):
+        outside = setting.fp32_precision
+        with runtime.fast_matmul("mkl"):
+            assert setting.fp32_precision == "ieee"
+        assert setting.fp32_precision == outside == "bf16"
