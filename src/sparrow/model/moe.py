@@ -215,8 +215,13 @@ def mix_experts(x: Tensor, routing: Routing, gate_up: Tensor, down: Tensor) -> T
         answers = _ask_each(laid_out.split(rows.tolist()), gate_up, down)
     back = torch.empty_like(order)
     back[order] = slot
-    answers = answers.index_select(0, back).unflatten(0, (-1, chosen))  # [S, A, D]
-    return (answers * routing.weights[..., None].to(x.dtype)).sum(dim=1)
+    # Read, weigh and add the answers of each token in one pass over them.
+    return F.embedding_bag(
+        back.unflatten(0, (-1, chosen)),
+        answers,
+        per_sample_weights=routing.weights.to(x.dtype),
+        mode="sum",
+    )
 
 
 def _ask_block(block: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
