@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from sparrow import runtime
 from sparrow.errors import PromptError, UsageError
 from sparrow.language import _
 from sparrow.model import Sparrow
 from sparrow.model.cache import Cache
+from sparrow.model.joined import JoinedStep, can_join
 
 __all__ = ["Completion", "generate", "sample", "stream"]
 
+JOIN_FROM = 16  # so many sequences pay for joining the weights
 LEAVE_FRAC = 0.125  # finished rows leave when they are at least this part of the batch
 
 
@@ -54,7 +57,8 @@ def sample(
     """
     if temperature == 0:
         return logits.argmax(dim=-1)
-    probability = (logits.float() / temperature).softmax(dim=-1)
+    scaled = logits.float() if temperature == 1 else logits.float() / temperature
+    probability = scaled.softmax(dim=-1)
     if top_p < 1:
         ordered, index = probability.sort(dim=-1, descending=True)
         before = ordered.cumsum(dim=-1) - ordered
@@ -66,8 +70,8 @@ def sample(
     uniform = torch.rand(len(reached), 1, generator=generator, device=logits.device)
     # Times the last sum, which rounding leaves a little off one; clamped, since the
     # product may round up to the sum itself.
-    token = (reached <= uniform * reached[:, -1:]).sum(dim=-1)
-    return token.clamp(max=logits.shape[-1] - 1)
+    token = torch.searchsorted(reached, uniform * reached[:, -1:], right=True)
+    return token[:, 0].clamp(max=logits.shape[-1] - 1)
 
 
 @torch.inference_mode()
@@ -100,32 +104,19 @@ def generate(
         UsageError: a setting is out of its range.
     """
     _check_settings(max_new_tokens, temperature, top_p)
-    completions = [Completion() for _prompt in prompts]
     if not prompts or max_new_tokens == 0:
-        return completions
-    batch = _Batch(model, prompts, max_new_tokens)
-    stops = frozenset(stop)
+        return [Completion() for _prompt in prompts]
+    batch = _Batch(model, prompts, max_new_tokens, stop)
     logits = batch.prefill()
-    for _step in range(max_new_tokens):
+    while True:
         token = sample(
             logits, temperature=temperature, top_p=top_p, generator=generator
         )
         logprob = logits.float().log_softmax(dim=-1).gather(-1, token[:, None])[:, 0]
-        for row, new, chance in zip(
-            batch.rows, token.tolist(), logprob.tolist(), strict=True
-        ):
-            completion = completions[row]
-            if not completion.stopped:
-                completion.tokens.append(new)
-                completion.logprobs.append(chance)
-                completion.stopped = new in stops
-        going = [not completions[row].stopped for row in batch.rows]
-        if not any(going) or _step == max_new_tokens - 1:
-            break
-        if going.count(False) >= LEAVE_FRAC * len(going):
-            token = batch.leave(going, token)
+        batch.write(token, logprob)
+        if batch.is_done:
+            return batch.completions()
         logits = batch.step(token)
-    return completions
 
 
 def stream(
@@ -166,11 +157,23 @@ class _Batch:
     """The sequences that are still being written, and their common past."""
 
     def __init__(
-        self, model: Sparrow, prompts: Sequence[Sequence[int]], max_new_tokens: int
+        self,
+        model: Sparrow,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        stop: Iterable[int],
     ) -> None:
         _check_prompts(model, prompts, max_new_tokens)
         self.model = model
-        self.rows = list(range(len(prompts)))  # which completion each row belongs to
+        device = model.device
+        # All that is written, [completions, columns]: read once, at the end.
+        shape = (len(prompts), max_new_tokens)
+        self.tokens = torch.zeros(shape, dtype=torch.long, device=device)
+        self.logprobs = torch.zeros(shape, device=device)
+        self.columns = 0  # written so far
+        self.stop = torch.tensor(sorted(set(stop)), dtype=torch.long, device=device)
+        self.rows = torch.arange(len(prompts), device=device)  # whose rows these are
+        self.going = torch.ones_like(self.rows, dtype=torch.bool)
         self.unique = list(dict.fromkeys(tuple(prompt) for prompt in prompts))
         place = {prompt: index for index, prompt in enumerate(self.unique)}
         self.copies = torch.tensor([place[tuple(prompt)] for prompt in prompts])
@@ -181,6 +184,9 @@ class _Batch:
         self.pad = self.width - lengths  # [B]
         self.is_padded = bool(self.pad.any())
         self.cache = model.new_cache(len(self.unique), self.width + max_new_tokens)
+        self.joined = (
+            JoinedStep(model) if len(prompts) >= JOIN_FROM and can_join(model) else None
+        )
 
     def prefill(self) -> Tensor:
         """Read every different prompt once; scores of the first new token, [B, V]."""
@@ -197,17 +203,58 @@ class _Batch:
             # The diagonal stays open: a softmax over nothing is not a number.
             own = torch.eye(self.width, dtype=torch.bool)
             mask = (square.tril() & seen[:, None] | own)[:, None].to(device)
-        hidden = self.model.hidden(
-            ids.to(device), positions=positions, mask=mask, cache=self.cache
-        )
+        with runtime.fast_matmul(None if self.joined else "mkl"):
+            hidden = self.model.hidden(
+                ids.to(device), positions=positions, mask=mask, cache=self.cache
+            )
         logits = self.model.logits(hidden[:, -1])
         if len(self.copies) > len(self.unique):
             self._select(self.copies)
             logits = logits[self.copies.to(device)]
         return logits
 
+    def write(self, token: Tensor, logprob: Tensor) -> None:
+        """Keep one new token a row, with its log-probability. [B], [B]."""
+        self.tokens[self.rows, self.columns] = token
+        self.logprobs[self.rows, self.columns] = logprob
+        self.columns += 1
+        if len(self.stop):
+            self.going &= ~torch.isin(token, self.stop)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every sequence has ended or is full."""
+        return self.columns == self.tokens.shape[1] or not bool(self.going.any())
+
+    def completions(self) -> list[Completion]:
+        """What was written, each up to its first stop token."""
+        is_stop = torch.isin(self.tokens, self.stop)
+        stopped = is_stop.any(dim=1)
+        # `argmax` gives the first of equal ones.
+        length = torch.where(stopped, is_stop.int().argmax(dim=1) + 1, self.columns)
+        return [
+            Completion(tokens=tokens[:end], logprobs=logprobs[:end], stopped=ended)
+            for tokens, logprobs, end, ended in zip(
+                self.tokens.tolist(),
+                self.logprobs.tolist(),
+                length.tolist(),
+                stopped.tolist(),
+                strict=True,
+            )
+        ]
+
     def step(self, token: Tensor) -> Tensor:
-        """Append one token to every row; scores of the next one. [B] -> [B, V]."""
+        """Append one token to every row that goes on; scores of the next one.
+
+        Shapes:
+            token: [B]; returns [B', V], B' rows being left.
+        """
+        if int((~self.going).sum()) >= LEAVE_FRAC * len(token):
+            token = token[self.going]
+            self._leave()
+        if self.joined is not None:
+            pad = self.pad if self.is_padded else None
+            return self.joined(token, self.cache, pad)
         positions, mask = None, None
         if self.is_padded:
             column = torch.arange(self.cache.length + 1)
@@ -219,16 +266,15 @@ class _Batch:
         )
         return self.model.logits(hidden[:, -1])
 
-    def leave(self, going: list[bool], token: Tensor) -> Tensor:
-        """Drop the rows that are done; the tokens of those that go on."""
-        kept = torch.tensor([row for row, goes in enumerate(going) if goes])
-        self.rows = [self.rows[row] for row in kept.tolist()]
+    def _leave(self) -> None:
+        """Drop the rows that are done."""
+        kept = self.going.nonzero()[:, 0]
+        self.rows, self.going = self.rows[kept], self.going[kept]
         self._select(kept)
-        return token[kept.to(token.device)]
 
     def _select(self, rows: Tensor) -> None:
         self.cache.keep(rows.to(self.model.device))
-        self.pad = self.pad[rows]
+        self.pad = self.pad[rows.cpu()]
 
 
 def _check_settings(max_new_tokens: int, temperature: float, top_p: float) -> None:

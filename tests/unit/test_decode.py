@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sparrow import Sparrow
+from sparrow import Sparrow, decode
 from sparrow.decode import generate, sample, stream
 from sparrow.errors import PromptError, UsageError
 
@@ -14,6 +14,12 @@ from .test_model import GQA, MLA
 def model(request):
     torch.manual_seed(0)
     return Sparrow({"mla": MLA, "gqa": GQA}[request.param]).eval()
+
+
+@pytest.fixture(autouse=True, params=["joined from one row", "never joined"])
+def join_from(request, monkeypatch):
+    rows = {"joined from one row": 1, "never joined": 10**9}[request.param]
+    monkeypatch.setattr(decode, "JOIN_FROM", rows)
 
 
 PROMPTS = [[1, 2, 3], [4], [5, 6, 7, 8, 9, 10], [1, 2, 3], [11, 12]]
