@@ -1,6 +1,7 @@
 """`workshop grade`: full, partial and no marks, and a report instead of a crash."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 
@@ -238,6 +239,19 @@ def test_feedback_says_which_part_failed_and_why(graded):
     assert "2 of 4 points" in page
     assert "These are seconds" in page
     assert "not graded yet" in page
+
+
+def test_feedback_is_titled_like_the_lab_and_counts_in_whole_numbers(graded):
+    course, _ran = graded
+    page = feedback(course, "half")
+    assert LAB not in page.split("<main>")[0]
+    assert page.count("<h1") == 1
+    assert "<title>Lab 00</title>" in page
+    assert "2 / 4</td>" in page
+    assert ".0 /" not in page
+    assert "reads your answer: 3</p>" in page
+    for link in re.findall(r'href="#([^"]+)"', page.split("<main>")[0]):
+        assert f'id="{link}"' in page
 
 
 @pytest.mark.parametrize("learner", ["script", "half"])
