@@ -1,6 +1,7 @@
 """The pictures of lab 00: titles are computed, each has words for who cannot see."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.axes import Axes
@@ -48,6 +49,12 @@ def test_without_a_guess_only_the_machine_and_the_cluster_are_shown() -> None:
     ax = lab00.plot_years(None, [0.9e6, 1e6, 1.1e6], 54.2, 2048)
     assert title_of(ax) == "This machine would need 1 million years"
     assert len(ax.get_yticks()) == 2
+
+
+@pytest.mark.parametrize("guess", [0, "many", float("nan")])
+def test_a_guess_that_no_scale_of_tens_can_show_is_left_out(guess: Any) -> None:
+    ax = lab00.plot_years(guess, [0.9e6, 1e6, 1.1e6], 54.2, 2048)
+    assert title_of(ax) == "This machine would need 1 million years"
 
 
 def test_the_share_of_reasoning_is_computed_from_the_hours() -> None:

@@ -1,5 +1,8 @@
 """The pictures of lab 02: titles are computed, and the widget has a still picture."""
 
+from typing import Any
+
+import pytest
 from matplotlib.axes import Axes
 
 from sparrow.cost import published
@@ -44,6 +47,13 @@ def test_the_guess_and_the_ratio_are_in_the_title() -> None:
     assert "guess" not in title_of(
         lab02.plot_token_bytes({"all": 1000.0, "latents": 10.0}, None, "latents")
     )
+
+
+@pytest.mark.parametrize("guess", [0, -1, "70 KB", float("inf"), True])
+def test_a_guess_that_no_scale_of_tens_can_show_is_left_out(guess: Any) -> None:
+    ax = lab02.plot_token_bytes({"all": 1000.0, "latents": 10.0}, guess, "latents")
+    assert "guess" not in title_of(ax)
+    assert len(ax.get_yticks()) == 2
 
 
 def test_times_are_compared_at_the_longest_past() -> None:

@@ -8,7 +8,7 @@ from sparrow.cost import bill, ledger, published
 from sparrow.cost.measure import Measured
 from sparrow.language import _
 from sparrow.viz.style import COLOURS, axes, conclude, dot, label_right, rows_on_tens
-from sparrow.viz.words import energy, number
+from sparrow.viz.words import energy, guessed, number
 
 __all__ = [
     "plot_claim",
@@ -71,6 +71,7 @@ def plot_years(
         cluster_days: days that the real cluster needed.
         cards: how many cards it had.
     """
+    guess_years = guessed(guess_years)
     ax = axes(height_in=2.7)
     low, middle, high = sorted(years)
     days = number(cluster_days)

@@ -10,6 +10,7 @@ from sparrow.cost.measure import Measured
 from sparrow.language import _
 from sparrow.viz.style import COLOURS, axes, conclude, dot, label_right, rows_on_tens
 from sparrow.viz.tables import Table
+from sparrow.viz.words import guessed as a_guess
 from sparrow.viz.words import number
 
 __all__ = [
@@ -34,6 +35,7 @@ def plot_token_bytes(
         guess_bytes: the learner's prediction; None if there is none yet.
         guessed: the name of the model that the guess is about.
     """
+    guess_bytes = a_guess(guess_bytes)
     largest, wanted = max(token_bytes.values()), token_bytes[guessed]
     rows = [(name, value, "blue") for name, value in token_bytes.items()]
     rows = [

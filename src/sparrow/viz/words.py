@@ -4,7 +4,7 @@ import math
 
 from sparrow.language import _
 
-__all__ = ["energy", "mass", "money", "number"]
+__all__ = ["energy", "guessed", "mass", "money", "number"]
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -17,6 +17,17 @@ def number(value: float, digits: int = 3) -> str:
     if size >= 1e6:
         return _("{n} million", n=_short(value / 1e6, digits))
     return _short(value, digits)
+
+
+def guessed(value: object) -> float | None:
+    """A learner's guess, or None where a scale of tens has no place for it.
+
+    A cell may hold anything: text, zero, or nothing yet. The check says so; a picture
+    that comes later must not fail again.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) and value > 0 else None
 
 
 def energy(kwh: float) -> str:
