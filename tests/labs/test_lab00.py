@@ -44,6 +44,7 @@ WRONG_EFFORTS: dict[str, tuple[Function, str]] = {
     "for one token": (effort_from(lambda n, d: 6 * n), "how many tokens"),
     "adds": (effort_from(lambda n, d: 6 * (n + d)), "multiply them"),
     "teraflops": (effort_from(lambda n, d: 6 * n * d / 1e12), "no prefix"),
+    "a pair": (lambda **_values: (6.0, 1.0), "Return the record: Effort("),
     "seconds": (
         effort_from(lambda n, d: 6 * n * d, lambda f, r: f / r),
         "These are seconds",
@@ -138,6 +139,10 @@ def footprint_from(
 
 
 WRONG_FOOTPRINTS: dict[str, tuple[Function, str]] = {
+    "tariff by the hour": (
+        footprint_from(money=lambda g, _kwh: g.h * (g.rent + g.tariff)),
+        "not for an hour",
+    ),
     "watt-hours": (footprint_from(lambda g: g.w * g.h * g.pue), "watt-hours"),
     "joules": (footprint_from(lambda g: g.w * g.h * 3600 * g.pue), "joules"),
     "hours as seconds": (

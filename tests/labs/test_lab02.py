@@ -43,6 +43,13 @@ def layer_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return weight * F.layer_norm(wide, wide.shape[-1:], eps=eps).to(x.dtype)
 
 
+def layer_norm_by_var(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """PyTorch's `var` divides by one less than there are; by 0 for one feature."""
+    wide = x.float() - x.float().mean(dim=-1, keepdim=True)
+    var = wide.pow(2).sum(dim=-1, keepdim=True) / max(x.shape[-1] - 1, 1)
+    return (wide * torch.rsqrt(var + eps)).to(x.dtype) * weight
+
+
 WRONG_NORMS = [
     Mutant(
         "epsilon outside the root",
@@ -73,6 +80,7 @@ WRONG_NORMS = [
         patched(NORM, "x_float.pow(2)", "x_float.abs().pow(1)"),
     ),
     Mutant("LayerNorm", layer_norm, "not RMSNorm"),
+    Mutant("LayerNorm by x.var", layer_norm_by_var, "not RMSNorm"),
     Mutant(
         "works in half precision",
         patched(NORM, "x.float()", "x"),
@@ -170,7 +178,7 @@ WRONG_COMPRESSED = [
         ),
         "wrong side",
     ),
-    Mutant("the latent only", lambda **given: mla.compress(**given)[0], "a tensor"),
+    Mutant("the latent only", lambda **given: mla.compress(**given)[0], "two tensors"),
     Mutant("nothing", lambda **_given: None, "return missing"),
     Mutant("three parts", lambda **given: (*mla.compress(**given), 0), "3 parts"),
 ]
@@ -238,6 +246,11 @@ WRONG_TURNS = [
         "both signs plus",
         patched(ROTATE, "first * cos - second * sin", "first * cos + second * sin"),
         "One of the two sines",
+    ),
+    Mutant(
+        "alike but for the sign",
+        patched(ROTATE, "first * sin + second * cos", "first * cos + second * sin"),
+        "Both formulas are alike",
     ),
     Mutant(
         "angle follows the head",
@@ -342,7 +355,7 @@ def rebuilt(
 WRONG_SCORES = [
     Mutant("no scale", patched(ABSORB, ") * scale", ")"), "scale is missing"),
     Mutant("scale twice", patched(ABSORB, "* scale", "* scale * scale"), "twice"),
-    Mutant("divides by the scale", patched(ABSORB, "* scale", "/ scale"), "a factor"),
+    Mutant("divides by the scale", patched(ABSORB, "* scale", "/ scale"), "multiply"),
     Mutant(
         "no position",
         patched(ABSORB, "(content + position)", "content"),
@@ -463,6 +476,19 @@ def forgot_to_pass_the_cache(model: Any, ids: Tensor) -> float:
     return cache.bytes_used / ids.numel()
 
 
+def formula_of_latents(model: Any, ids: Tensor) -> int:
+    """The formula of the text, with the precision of the weights, nothing run."""
+    config = model.config
+    size = next(model.parameters()).element_size()
+    if config.attention == "gqa":
+        return 0
+    return int(
+        (config.kv_lora_rank + config.qk_rope_head_dim)
+        * config.num_hidden_layers
+        * size
+    )
+
+
 def reserved(_used: int, ids: Tensor, cache: Any) -> float:
     return sum(each.nbytes for each in cache.buffers) / ids.numel()
 
@@ -477,6 +503,7 @@ WRONG_MEASURES = [
     ),
     Mutant("forgot the tokens", measured(lambda used, ids, cache: used / len(ids))),
     Mutant("cache not passed", forgot_to_pass_the_cache, "cache is empty"),
+    Mutant("formula of latents", formula_of_latents, "has no latents", earns=0.7),
     Mutant(
         "one layer",
         measured(lambda used, ids, cache: used / ids.numel() / len(cache.buffers)),

@@ -101,7 +101,8 @@ class Cache:
             raise PromptError(
                 _(
                     "the cache has room for {capacity} tokens and {needed} are "
-                    "needed; shorten the prompt or lower max_new_tokens.",
+                    "needed; give it more room, shorten the prompt or lower "
+                    "max_new_tokens.",
                     capacity=self.capacity,
                     needed=end,
                 )

@@ -53,6 +53,8 @@ def expected_effort(case: Case) -> Plain:
 def compare_effort(case: Case, expected: Plain, actual: Plain) -> Verdict:
     """Judge the work, and the hours *for the work that the learner found*."""
     wanted = fields_of(expected)
+    if isinstance(actual, list):
+        return Verdict(False, _("Return the record: Effort(flops=…, machine_hours=…)."))
     if wrong := difference_in_kind(actual, expected):
         return Verdict(False, wrong)
     got = fields_of(actual)
@@ -62,6 +64,8 @@ def compare_effort(case: Case, expected: Plain, actual: Plain) -> Verdict:
     if not 0 < got["flops"] < math.inf:
         return Verdict(False, _("Without FLOPs there are no hours to judge."))
     seconds = got["flops"] / given["flops_per_s"]
+    if math.isclose(got["machine_hours"], wanted["machine_hours"], rel_tol=1e-9):
+        return Verdict(True)  # right hours, though the work was not handed over
     mistakes = [
         (seconds, _("These are seconds: an hour has 3600 of them.")),
         (seconds / 60, _("These are minutes: divide by 60 once more.")),
@@ -141,6 +145,11 @@ def expected_footprint(case: Case) -> Plain:
 def compare_footprint(case: Case, expected: Plain, actual: Plain) -> Verdict:
     """Judge the energy, then CO2 and money *for the energy that was found*."""
     wanted = fields_of(expected)
+    if isinstance(actual, list):
+        return Verdict(
+            False,
+            _("Return the record: Footprint(energy_kwh=…, co2_kg=…, money=…)."),
+        )
     if wrong := difference_in_kind(actual, expected):
         return Verdict(False, wrong)
     got, given = fields_of(actual), numbers(case.inputs)
@@ -195,6 +204,10 @@ def money_mistakes(given: Mapping[str, float], kwh: float) -> Mistakes:
         (rent + power * pue, _("The PUE is in energy_kwh already: it counts once.")),
         (rent * pue + power, _("The rent does not depend on the PUE.")),
         (rent + power * 1000, _("The tariff is for a kWh, not for a Wh.")),
+        (
+            rent + given["machine_hours"] * given["tariff_per_kwh"],
+            _("The tariff is for a kWh, not for an hour."),
+        ),
         (rent - power, _("You pay both: add them.")),
         (
             given["price_per_hour"] + power,

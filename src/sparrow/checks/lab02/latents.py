@@ -51,7 +51,12 @@ def compare(case: Case, wanted: Plain, actual: Plain) -> Verdict:
     """Judge the part that this group is about; the other one has a group too."""
     assert isinstance(wanted, list)
     if not isinstance(actual, list) or len(actual) != 2:
-        return Verdict(False, difference_in_kind(actual, wanted))
+        if not isinstance(actual, Tensor):
+            return Verdict(False, difference_in_kind(actual, wanted))
+        return Verdict(
+            False,
+            _("Return two tensors, with a comma between: the latent, then k_rope."),
+        )
     index = PART[case.group]
     right = wanted[index]
     assert isinstance(right, Tensor)

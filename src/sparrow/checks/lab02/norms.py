@@ -98,6 +98,11 @@ def causes() -> Causes:
     def centred(x: Tensor) -> Tensor:
         return x.float() - x.float().mean(dim=-1, keepdim=True)
 
+    def unbiased(x: Tensor) -> Tensor:
+        """The variance that `x.var(-1)` gives, which divides by one less."""
+        size = x.shape[-1]
+        return square(centred(x)) * (size / max(size - 1, 1))
+
     return [
         (
             _("Is the epsilon inside the root? Add it to the mean of the squares."),
@@ -139,6 +144,12 @@ def causes() -> Causes:
             _("The mean of the features is taken off: that is LayerNorm, not RMSNorm."),
             lambda x, weight, eps: of(
                 centred(x), weight, (square(centred(x)) + eps).sqrt()
+            ).to(x.dtype),
+        ),
+        (
+            _("The mean of the features is taken off: that is LayerNorm, not RMSNorm."),
+            lambda x, weight, eps: of(
+                centred(x), weight, (unbiased(x) + eps).sqrt()
             ).to(x.dtype),
         ),
         (

@@ -137,7 +137,7 @@ def causes() -> Causes:
         (_("The scale is missing."), of(lambda c, p, s: c + p)),
         (_("The scale is used twice."), of(lambda c, p, s: (c + p) * s * s)),
         (
-            _("Divide by nothing: the scale is a factor."),
+            _("You divide by the scale: multiply by it."),
             of(lambda c, p, s: (c + p) / s),
         ),
         (_("The score of the position is missing."), of(lambda c, p, s: c * s)),

@@ -23,9 +23,10 @@ def cases(generator: torch.Generator, hidden: bool) -> list[Case]:
     east = torch.tensor([1.0, 0.0]).reshape(1, 1, 1, 2)
     quarter = torch.full((1, 1, 1), torch.pi / 2)
     found = [
+        # First, since it tells mistakes apart that zeros would make equal.
+        _case("any angle", ONE, drawn(generator, 1, 1, 1, 2), angles(1, 1, 1)),
         _case("a quarter turn", ONE, east, quarter),
         _case("no turn", ONE, drawn(generator, 1, 1, 1, 2), quarter * 0),
-        _case("any angle", ONE, drawn(generator, 1, 1, 1, 2), angles(1, 1, 1)),
         # As many heads as tokens: a wrong broadcast has the right shape.
         _case("heads = tokens", MANY, drawn(generator, 2, 3, 3, 8), angles(1, 3, 4)),
         _case("three pairs", MANY, drawn(generator, 1, 4, 2, 6), angles(1, 4, 3)),
@@ -95,6 +96,10 @@ def causes() -> Causes:
         first, second, c, s = parts(x, cos, sin)
         return joined(first * c + second * s, first * s + second * c)
 
+    def alike(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        first, second, c, s = parts(x, cos, sin)
+        return joined(first * c - second * s, first * c + second * s)
+
     def over_heads(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         if x.shape[1] != x.shape[2] or cos.shape[0] != 1:
             return torch.zeros(0)
@@ -125,6 +130,10 @@ def causes() -> Causes:
         ),
         (_("One of the two sines has the wrong sign."), both_minus),
         (_("One of the two sines has the wrong sign."), both_plus),
+        (
+            _("Both formulas are alike but for the sign: the second begins with sine."),
+            alike,
+        ),
         (
             _("The angle follows the head: it must follow the token."),
             over_heads,
