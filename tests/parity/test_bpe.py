@@ -131,3 +131,15 @@ def test_no_room_for_the_bytes_is_refused() -> None:
 def test_an_empty_text_has_the_bytes_alone() -> None:
     assert bpe.train(b"", 500).size == 263
     assert bpe.encode(b"", bpe.train(b"", 500)) == []
+
+
+@pytest.mark.slow
+def test_the_whole_corpus_gives_the_same_vocabulary() -> None:
+    """Half a megabyte of facts, puzzles and prose, and 1,024 tokens."""
+    from sparrow.data import corpus
+
+    text = "\n".join(corpus.build("pico", size=500_000).train)
+    ours = bpe.train(text.encode(), 1024)
+    fast = learn_tokenizer([text], 1024)
+    assert len(ours.merges) == 1024 - 263
+    assert bpe.encode(text.encode(), ours) == fast.encode(text)

@@ -270,3 +270,59 @@ def test_half_precision_learns_too(tmp_path: Path) -> None:
     pretrain(recipe, tmp_path)
     told = losses(tmp_path)
     assert told[-1][1] < told[0][1] - 0.5
+
+
+# ---- the same at full size: `pytest -m slow tests/unit/test_pretrain.py` ----
+
+FULL = [
+    *("--steps", "200", "--batch-size", "16", "--length", "128"),
+    *("--corpus-mb", "2", "--checkpoint-every-s", "5", "--evaluate-every-steps", "0"),
+]
+FULL_COMMAND = [*COMMAND[:2], *FULL]
+
+
+def kill_until_done(folder: Path, kills: int) -> int:
+    """Run and kill at drawn moments, by the clock this time; how often it was killed."""
+    draw, killed = random.Random(), 0
+    while True:
+        child = subprocess.Popen(
+            [*FULL_COMMAND, "--folder", str(folder)], stderr=subprocess.DEVNULL
+        )
+        patience_s = draw.uniform(8, 30) if killed < kills else None
+        try:
+            assert child.wait(patience_s) == 0
+            return killed
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+            killed += 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_full_run_killed_by_the_clock_ends_with_the_same_bits(tmp_path: Path) -> None:
+    alone, cut = tmp_path / "alone", tmp_path / "cut"
+    subprocess.run([*FULL_COMMAND, "--folder", str(alone)], check=True)
+    assert kill_until_done(cut, 5) > 0
+    assert losses(cut) == losses(alone)
+    ours, theirs = (state.newest_state(each / "states") for each in (cut, alone))
+    assert ours is not None
+    assert theirs is not None
+    assert state.fingerprint(ours.tensors) == state.fingerprint(theirs.tensors)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="gloo is untried on Windows")
+def test_a_full_run_of_two_processes_stays_near_that_of_one(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder, processes in ((one, 1), (two, 2)):
+        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        launch += ["--nproc-per-node", str(processes)]
+        subprocess.run([*launch, *FULL_COMMAND, "--folder", str(folder)], check=True)
+    apart = [
+        abs(ours[1] - theirs[1])
+        for ours, theirs in zip(losses(two), losses(one), strict=True)
+    ]
+    print(f"largest difference of 200 losses: {max(apart):.1e}")
+    # rounding grows as training goes on; the curves must stay together
+    assert max(apart) < 0.05
