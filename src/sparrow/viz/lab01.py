@@ -7,12 +7,13 @@ from matplotlib.axes import Axes
 from sparrow.language import _
 from sparrow.text.languages import LANGUAGES, Ratio
 from sparrow.viz.style import COLOURS, axes, conclude, label_right
-from sparrow.viz.words import number
 
 __all__ = ["tax_plot", "two_taxes"]
 
 ROW_IN = 0.25
 CLEAR = 0.1  # of the width; a label needs this much beside its dot
+SHORT = 0.05  # of the width; a shorter arrow is all head, nearer ticks touch
+NEAR = 0.3  # of the width; two labels nearer than this would touch
 
 
 def tax_plot(taxes: Mapping[str, Ratio], tokenizer: str) -> Axes:
@@ -29,25 +30,32 @@ def tax_plot(taxes: Mapping[str, Ratio], tokenizer: str) -> Axes:
         colour = COLOURS["orange" if place == most else "blue"]
         ax.plot([ratio.low, ratio.high], [place, place], color=colour, linewidth=2)
         ax.plot(ratio.estimate, place, "o", color=colour, markersize=6)
-        label_right(ax, ratio.high, place, number(ratio.estimate), colour)
+        label_right(ax, ratio.high, place, _two(ratio.estimate), colour)
     right = max(ratio.high for ratio in taxes.values())
     left = min(1.0, *(ratio.low for ratio in taxes.values()))
     _name_rows(ax, [code for code, _ratio in rows], left, right)
     ax.set_xlabel(_("Tokens for the same text (English = 1)"))
-    code, ratio = rows[-1]
+    code, ratio = ([row for row in rows if row[0] != "en"] or rows)[-1]
     words = {
         "tokenizer": tokenizer,
         "language": _name(code),
-        "times": number(ratio.estimate),
-        "low": number(ratio.low),
-        "high": number(ratio.high),
+        "times": _two(ratio.estimate),
+        "low": _two(ratio.low),
+        "high": _two(ratio.high),
         "n": ratio.n,
     }
-    title = _(
-        "{tokenizer}: {language} pays most, {times} times the tokens of English "
-        "(95 % interval {low} to {high}, n = {n})",
-        **words,
-    )
+    if ratio.estimate > 1:
+        title = _(
+            "{tokenizer}: {language} pays most, {times} times the tokens of English "
+            "(95 % interval {low} to {high}, n = {n})",
+            **words,
+        )
+    else:
+        title = _(
+            "{tokenizer}: no language here pays more than English; {language} pays "
+            "{times} times as many tokens (95 % interval {low} to {high}, n = {n})",
+            **words,
+        )
     each = "; ".join(f"{_name(code)}: {_told(ratio)}" for code, ratio in reversed(rows))
     return conclude(
         ax,
@@ -76,33 +84,40 @@ def two_taxes(
     codes = sorted(set(before) & set(after), key=lambda code: before[code].estimate)
     ax = axes(height_in=1.5 + ROW_IN * len(codes))
     for place, code in enumerate(codes):
-        _arrow(ax, before[code].estimate, after[code].estimate, place)
         for ratio, colour in ((before[code], "orange"), (after[code], "blue")):
             bounds = [ratio.low, ratio.high]
             ax.plot(bounds, [place, place], color=COLOURS[colour], linewidth=2)
             ax.plot(ratio.estimate, place, "o", color=COLOURS[colour], markersize=5)
     ratios = [row[code] for row in (before, after) for code in codes]
     left = min(1.0, *(ratio.low for ratio in ratios))
-    _name_rows(ax, codes, left, max(ratio.high for ratio in ratios))
-    top = codes[-1]
-    for row, name, colour in ((before, first, "orange"), (after, second, "blue")):
-        _label_above(ax, row[top].estimate, len(codes) - 1, name, COLOURS[colour])
+    right = max(ratio.high for ratio in ratios)
+    _name_rows(ax, codes, left, right)
+    for place, code in enumerate(codes):
+        start, end = before[code].estimate, after[code].estimate
+        if abs(start - end) > SHORT * (right - left):
+            _arrow(ax, start, end, place)
+    start, end = before[codes[-1]].estimate, after[codes[-1]].estimate
+    lines = 2 if abs(start - end) < NEAR * (right - left) else 1
+    _label_above(ax, start, len(codes) - 1, first, COLOURS["orange"])
+    _label_above(ax, end, len(codes) - 1, second, COLOURS["blue"], lines)
     ax.set_xlabel(_("Tokens for the same text (English = 1, for each tokenizer)"))
-    less = [code for code in codes if after[code].high < before[code].low]
-    gains = max(codes, key=lambda code: before[code].estimate - after[code].estimate)
+    others = [code for code in codes if code != "en"] or codes
+    gains = max(others, key=lambda code: before[code].estimate - after[code].estimate)
     words = {
         "first": first,
         "second": second,
-        "less": len(less),
-        "all": len([code for code in codes if code != "en"]),
+        "less": sum(after[code].high < before[code].low for code in others),
+        "more": sum(after[code].low > before[code].high for code in others),
+        "all": len(others),
         "language": _name(gains),
-        "before": number(before[gains].estimate),
-        "after": number(after[gains].estimate),
+        "before": _two(before[gains].estimate),
+        "after": _two(after[gains].estimate),
         "n": after[gains].n,
     }
     title = _(
-        "{less} of {all} languages pay clearly less against English when the tokenizer "
-        "is {second}, not {first}; {language} {after} instead of {before} (n = {n})",
+        "From “{first}” to “{second}”, against English: clearly fewer tokens for "
+        "{less} of {all} languages, clearly more for {more}; {language} {after} "
+        "instead of {before} times (n = {n})",
         **words,
     )
     each = "; ".join(
@@ -117,8 +132,18 @@ def two_taxes(
     return conclude(
         ax,
         title,
-        _("{title}. Arrows, most before first: {each}.", title=title, each=each),
+        _(
+            "{title}. Clearly means that the 95 % intervals do not touch. Arrows, most "
+            "before first: {each}.",
+            title=title,
+            each=each,
+        ),
     )
+
+
+def _two(value: float) -> str:
+    """Two decimals everywhere, so that rows can be compared."""
+    return f"{value:.2f}"
 
 
 def _name(code: str) -> str:
@@ -130,9 +155,9 @@ def _told(ratio: Ratio) -> str:
     """1.23 (1.10 to 1.36)."""
     return _(
         "{ratio} ({low} to {high})",
-        ratio=number(ratio.estimate),
-        low=number(ratio.low),
-        high=number(ratio.high),
+        ratio=_two(ratio.estimate),
+        low=_two(ratio.low),
+        high=_two(ratio.high),
     )
 
 
@@ -144,6 +169,11 @@ def _name_rows(ax: Axes, codes: list[str], left: float, right: float) -> None:
     ax.set_ylim(-0.7, len(codes) - 0.3)
     room = CLEAR * (right - left) + 0.05
     ax.set_xlim(left - room / 2, right + room)
+    low, high = ax.get_xlim()
+    apart = SHORT * (high - low)
+    others = [x for x in ax.get_xticks() if low < x < high and abs(x - 1) > apart]
+    ticks = sorted([1.0, *others])
+    ax.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
 
 
 def _arrow(ax: Axes, start: float, end: float, place: int) -> None:
@@ -161,11 +191,13 @@ def _arrow(ax: Axes, start: float, end: float, place: int) -> None:
     )
 
 
-def _label_above(ax: Axes, x: float, place: int, text: str, colour: str) -> None:
+def _label_above(
+    ax: Axes, x: float, place: int, text: str, colour: str, lines: int = 1
+) -> None:
     ax.annotate(
         text,
         (x, place),
-        xytext=(0, 9),
+        xytext=(0, 13 * lines - 4),
         textcoords="offset points",
         ha="center",
         color=colour,
