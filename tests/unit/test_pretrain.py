@@ -276,13 +276,13 @@ def test_half_precision_learns_too(tmp_path: Path) -> None:
 
 FULL = [
     *("--steps", "200", "--batch-size", "16", "--length", "128"),
-    *("--corpus-mb", "2", "--checkpoint-every-s", "5", "--evaluate-every-steps", "0"),
+    *("--corpus-mb", "2", "--checkpoint-every-s", "2", "--evaluate-every-steps", "0"),
 ]
 FULL_COMMAND = [*COMMAND[:2], *FULL]
 
 
 def kill_until_done(folder: Path, kills: int) -> int:
-    """Run and kill at drawn moments, by the clock this time; how often it was killed."""
+    """Run and kill by the clock, at drawn moments; how often it was killed."""
     draw, killed = random.Random(), 0
     while True:
         child = subprocess.Popen(

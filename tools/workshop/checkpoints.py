@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 # The committed commands; everything that is not named here is a recipe's default.
 STAGES: dict[str, tuple[str, ...]] = {
     "pico-base": (
-        *("pretrain", "--preset", "pico", "--steps", "2200", "--compile"),
+        *("pretrain", "--preset", "pico", "--steps", "1500", "--compile"),
         *("--batch-size", "16", "--micro-batch-size", "8"),
     ),
 }

@@ -16,7 +16,7 @@ def left_behind(_claimed: Any, inputs: dict[str, Any]) -> Plain:
 
     Raises:
         CheckError: there is no file.
-        CheckpointError: it is damaged.
+        CheckpointError: it is damaged, or holds a model that travels with the package.
     """
     from sparrow.errors import CheckError
     from sparrow.train import evidence, state
@@ -26,6 +26,7 @@ def left_behind(_claimed: Any, inputs: dict[str, Any]) -> Plain:
             _("{file} is not there: run the cell that leaves it.", file=evidence.FILE)
         )
     found = evidence.read(inputs["artefact"].numpy().tobytes())
+    evidence.refuse_shipped(found)
     if inputs["part"] == "survival":
         return {
             "equal": state.fingerprint(found.alone) == state.fingerprint(found.resumed),

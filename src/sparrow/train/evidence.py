@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from sparrow import checkpoints
 from sparrow.config import Config
 from sparrow.data import corpus
 from sparrow.errors import CheckpointError
@@ -35,6 +36,7 @@ __all__ = [
     "leave",
     "measured",
     "read",
+    "refuse_shipped",
     "weights",
 ]
 
@@ -161,6 +163,26 @@ def read(data: bytes) -> Evidence:
         raise CheckpointError(
             _("the file that the lab leaves is damaged ({reason}).", reason=error)
         ) from error
+
+
+def refuse_shipped(found: Evidence) -> None:
+    """The models that travel with the package are nobody's own work.
+
+    Raises:
+        CheckpointError: one of the runs is such a model.
+    """
+    shipped = {
+        state.fingerprint(Sparrow.from_pretrained(checkpoints.find(name)).state_dict())
+        for name in checkpoints.names()
+    }
+    for each in (found.alone, found.resumed):
+        if state.fingerprint(each) in shipped:
+            raise CheckpointError(
+                _(
+                    "This is a model that travels with the package: leave the runs "
+                    "that you trained yourself."
+                )
+            )
 
 
 def bits_of_run(run: Path) -> float:

@@ -67,7 +67,8 @@ def prepare(recipe: Recipe) -> Lessons:
         seed=recipe.seed,
     )
     held_out = {
-        name: held_out_part(tokenizer, documents) for name, documents in text.held_out.items()
+        name: held_out_part(tokenizer, documents)
+        for name, documents in text.held_out.items()
     }
     return Lessons(tokenizer, stream, held_out)
 
