@@ -12,10 +12,7 @@ __all__ = ["FREE", "Recipe"]
 Value = TypeVar("Value")
 # What may change when a run goes on: it decides when we look, not what is learned.
 FREE = ("checkpoint_every_s", "checkpoint_every_steps", "evaluate_every_steps")
-CHOICES = {
-    "optimizer": ("adamw", "muon"),
-    "precision": ("auto", "fp32", "bf16", "fp16"),
-}
+CHOICES = {"precision": ("auto", "fp32", "bf16", "fp16")}
 
 
 def _flag(default: Value, about: str) -> Value:
@@ -48,7 +45,6 @@ class Recipe:
     micro_batch_size: int = _flag(0, "Rows at a time, to save memory; 0: all.")
     length: int = _flag(256, "Tokens a row.")
 
-    optimizer: Literal["adamw", "muon"] = _flag("adamw", "How weights follow.")
     learning_rate: float = _flag(3e-3, "The largest step, after warming up.")
     warmup_steps: int = _flag(50, "Steps until the rate is at its peak.")
     decay_frac: float = _flag(0.3, "The part of all steps that goes down again.")
@@ -85,7 +81,7 @@ class Recipe:
                 )
         for name in ("steps", "batch_size", "length"):
             self._at_least(name, 2 if name == "length" else 1)
-        for name in ("micro_batch_size", "warmup_steps", "bias_speed", "mtp_weight"):
+        for name in ("micro_batch_size", "bias_speed", "mtp_weight"):
             self._at_least(name, 0)
         for name in ("learning_rate", "clip_norm", "corpus_mb", "checkpoint_every_s"):
             self._above_zero(name)
@@ -97,6 +93,15 @@ class Recipe:
         self._check_length()
 
     def _check_schedule(self) -> None:
+        if self.warmup_steps < 1:
+            raise ConfigError(
+                _(
+                    "this schedule never warms up: AdamW knows nothing yet in its "
+                    "first steps, and full ones would throw the weights about. Let "
+                    "warmup_steps be at least 1, got {got}.",
+                    got=self.warmup_steps,
+                )
+            )
         if self.warmup_steps + self.decay_steps > self.steps:
             raise ConfigError(
                 _(
