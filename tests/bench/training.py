@@ -91,7 +91,14 @@ def _stream(config: Config) -> Stream:
 
 
 def _learner(model: Sparrow, config: Config) -> Learner:
-    recipe = Recipe(model=config, length=LENGTH, batch_size=ROWS, compile=True)
+    recipe = Recipe(
+        model=config,
+        length=LENGTH,
+        batch_size=ROWS,
+        micro_batch_size=8,  # what is read at once stays in the processor's caches
+        optimizer="adamw",  # as the peer
+        compile=True,
+    )
     compile_layers(model)
     return Learner(model.train(), recipe, Team(0, 1, torch.device("cpu")))
 

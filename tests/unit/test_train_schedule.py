@@ -59,6 +59,7 @@ def test_no_decay_ends_at_the_peak() -> None:
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be above 0"),
         ({"decay_frac": 1.5}, "decay_frac is a part of 1"),
+        ({"optimizer": "sgd"}, 'optimizer must be one of adamw, muon; got "sgd"'),
         ({"precision": "int8"}, "precision must be one of"),
         ({"length": 1}, "length must be at least 2"),
         ({"length": 2}, "length must be in 3..512"),

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 STAGES: dict[str, tuple[str, ...]] = {
     "pico-base": (
         *("pretrain", "--preset", "pico", "--steps", "1500", "--compile"),
-        *("--batch-size", "16", "--micro-batch-size", "8"),
+        *("--batch-size", "16", "--micro-batch-size", "8", "--optimizer", "muon"),
     ),
 }
 THINNED = 20  # of the log, one step in so many is kept

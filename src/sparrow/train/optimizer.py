@@ -4,9 +4,13 @@ import torch
 from torch import nn
 
 from sparrow.model import Sparrow
+from sparrow.train.muon import Muon
 from sparrow.train.recipe import Recipe
 
 __all__ = ["clip", "make_optimizer", "parameter_groups"]
+
+# Rows of these stand for tokens or experts, each on its own: no matrix in Muon's sense.
+OUTER = ("embed_tokens.weight", "lm_head.weight", "mlp.gate.weight")
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
@@ -24,12 +28,27 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, ob
 
 
 def make_optimizer(model: Sparrow, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter, arXiv:1711.05101), in one fused call a step."""
-    return torch.optim.AdamW(
-        parameter_groups(model, recipe.weight_decay),
+    """AdamW (Loshchilov and Hutter, arXiv:1711.05101), or Muon for inner matrices."""
+    betas = (recipe.beta1, recipe.beta2)
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(
+            parameter_groups(model, recipe.weight_decay),
+            lr=recipe.learning_rate,
+            betas=betas,
+            fused=True,
+        )
+    inner = {
+        each
+        for name, each in model.named_parameters()
+        if each.dim() > 1 and not name.endswith(OUTER)
+    }
+    others = [each for each in model.parameters() if each not in inner]
+    return Muon(
+        [each for each in model.parameters() if each in inner],
+        [{"params": others, "weight_decay": 0.0}],
         lr=recipe.learning_rate,
-        betas=(recipe.beta1, recipe.beta2),
-        fused=True,
+        betas=betas,
+        weight_decay=recipe.weight_decay,
     )
 
 

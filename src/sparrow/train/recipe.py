@@ -12,7 +12,10 @@ __all__ = ["FREE", "Recipe"]
 Value = TypeVar("Value")
 # What may change when a run goes on: it decides when we look, not what is learned.
 FREE = ("checkpoint_every_s", "checkpoint_every_steps", "evaluate_every_steps")
-CHOICES = {"precision": ("auto", "fp32", "bf16", "fp16")}
+CHOICES = {
+    "optimizer": ("adamw", "muon"),
+    "precision": ("auto", "fp32", "bf16", "fp16"),
+}
 
 
 def _flag(default: Value, about: str) -> Value:
@@ -26,9 +29,9 @@ class Recipe:
     """What to train, on what, and how. Each field is also a flag of `sparrow pretrain`.
 
     The defaults follow DeepSeek-V3 (arXiv:2412.19437, section 4.2) where a small model
-    allows it: AdamW with 0.9 and 0.95, decay 0.1, clipping at 1, MTP weight 0.3,
-    sequence balance 0.0001. Rate, bias speed and schedule are our own, measured
-    (book/developer/log.md).
+    allows it: 0.9 and 0.95 for AdamW, decay 0.1, clipping at 1, MTP weight 0.3,
+    sequence balance 0.0001. Rate, bias speed and schedule are our own choice,
+    measured (book/developer/log.md).
 
     Raises:
         ConfigError: the numbers contradict each other; the sentence names them.
@@ -45,6 +48,7 @@ class Recipe:
     micro_batch_size: int = _flag(0, "Rows at a time, to save memory; 0: all.")
     length: int = _flag(256, "Tokens a row.")
 
+    optimizer: Literal["adamw", "muon"] = _flag("adamw", "How weights follow.")
     learning_rate: float = _flag(3e-3, "The largest step, after warming up.")
     warmup_steps: int = _flag(50, "Steps until the rate is at its peak.")
     decay_frac: float = _flag(0.3, "The part of all steps that goes down again.")
