@@ -93,93 +93,95 @@ def compare(case: Case, wanted: Plain, actual: Plain) -> Verdict:
     return Verdict(False, _("The loss is right, but its gradient is not."))
 
 
+def _of(change: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A mistake; `change` gets chosen [B, T, E], scores [B, T, E], E and A."""
+
+    def mistake(
+        routing: dict[str, Tensor], batch: int, config: dict[str, Any]
+    ) -> Tensor:
+        sizes = Config(**config)
+        total, chosen = sizes.n_routed_experts, sizes.num_experts_per_tok
+        picked = F.one_hot(routing["experts"], total).sum(1).float()
+        per_row = (batch, -1)
+        return change(
+            picked.unflatten(0, per_row),
+            routing["scores"].unflatten(0, per_row),
+            total,
+            chosen,
+        )
+
+    return mistake
+
+
+def _normed(s: Tensor) -> Tensor:
+    return s / s.sum(-1, keepdim=True)
+
+
+def _right(c: Tensor, s: Tensor, e: int, a: int) -> Tensor:
+    return (c.mean(1) * e / a * _normed(s).mean(1)).sum(-1)
+
+
 def causes() -> Causes:
     """What each likely mistake computes."""
-
-    def of(change: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        """`change` gets chosen [B, T, E], scores [B, T, E], E and A."""
-
-        def mistake(
-            routing: dict[str, Tensor], batch: int, config: dict[str, Any]
-        ) -> Tensor:
-            sizes = Config(**config)
-            total, chosen = sizes.n_routed_experts, sizes.num_experts_per_tok
-            picked = F.one_hot(routing["experts"], total).sum(1).float()
-            per_row = (batch, -1)
-            return change(
-                picked.unflatten(0, per_row),
-                routing["scores"].unflatten(0, per_row),
-                total,
-                chosen,
-            )
-
-        return mistake
-
-    def normed(s: Tensor) -> Tensor:
-        return s / s.sum(-1, keepdim=True)
-
-    def right(c: Tensor, s: Tensor, e: int, a: int) -> Tensor:
-        return (c.mean(1) * e / a * normed(s).mean(1)).sum(-1)
-
     return [
         (
             _("One mean over all tokens: each sequence has its own f and P."),
-            of(
+            _of(
                 lambda c, s, e, a: (
-                    c.mean((0, 1)) * e / a * normed(s).mean((0, 1))
+                    c.mean((0, 1)) * e / a * _normed(s).mean((0, 1))
                 ).sum()
             ),
         ),
         (
             _("The sequences are summed: take their mean."),
-            of(lambda c, s, e, a: right(c, s, e, a).sum()),
+            _of(lambda c, s, e, a: _right(c, s, e, a).sum()),
         ),
         (
             _("Divide f by the number of chosen experts: 1 means a fair share."),
-            of(lambda c, s, e, a: right(c, s, e, a).mean() * a),
+            _of(lambda c, s, e, a: _right(c, s, e, a).mean() * a),
         ),
         (
             _(
                 "The number of experts is missing in f, or the products are averaged "
                 "where they must be summed."
             ),
-            of(lambda c, s, e, a: right(c, s, e, a).mean() / e),
+            _of(lambda c, s, e, a: _right(c, s, e, a).mean() / e),
         ),
         (
             _("f is the plain share of tokens: 1 must mean a fair share."),
-            of(lambda c, s, e, a: right(c, s, e, a).mean() * a / e),
+            _of(lambda c, s, e, a: _right(c, s, e, a).mean() * a / e),
         ),
         (
             _("f counts tokens: divide by the length of the sequence."),
-            of(lambda c, s, e, a: right(c, s, e, a).mean() * c.shape[1]),
+            _of(lambda c, s, e, a: _right(c, s, e, a).mean() * c.shape[1]),
         ),
         (
             _("The scores of a token are not normalised: let them sum to 1 first."),
-            of(lambda c, s, e, a: (c.mean(1) * e / a * s.mean(1)).sum(-1).mean()),
+            _of(lambda c, s, e, a: (c.mean(1) * e / a * s.mean(1)).sum(-1).mean()),
         ),
         (
             _("Normalise each token's scores before the mean, not after it."),
-            of(
+            _of(
                 lambda c, s, e, a: (
-                    (c.mean(1) * e / a * normed(s.mean(1))).sum(-1).mean()
+                    (c.mean(1) * e / a * _normed(s.mean(1))).sum(-1).mean()
                 )
             ),
         ),
         (
             _("P uses only the chosen scores: all scores count, chosen or not."),
-            of(
+            _of(
                 lambda c, s, e, a: (
-                    (c.mean(1) * e / a * (normed(s) * c).mean(1)).sum(-1).mean()
+                    (c.mean(1) * e / a * (_normed(s) * c).mean(1)).sum(-1).mean()
                 )
             ),
         ),
         (
             _("Multiply the two means, f and P: not token by token."),
-            of(lambda c, s, e, a: (c * e / a * normed(s)).sum(-1).mean()),
+            _of(lambda c, s, e, a: (c * e / a * _normed(s)).sum(-1).mean()),
         ),
         (
             _("This is a softmax over the scores: divide each by their sum instead."),
-            of(
+            _of(
                 lambda c, s, e, a: (
                     (c.mean(1) * e / a * s.softmax(-1).mean(1)).sum(-1).mean()
                 )
@@ -187,7 +189,7 @@ def causes() -> Causes:
         ),
         (
             _("These are losses of several sequences: their mean is one number."),
-            of(right),
+            _of(_right),
         ),
     ]
 

@@ -80,35 +80,37 @@ def compare(case: Case, wanted: Plain, actual: Plain) -> Verdict:
     )
 
 
+def _count_of(targets: Tensor) -> int:
+    return int((targets != IGNORED).sum())
+
+
+def _surprise(logits: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+
+
+def _of(
+    aim: Callable[[Tensor, int], Tensor],
+    share: Callable[[Tensor, Tensor, int], float] = lambda own, all_, given: given,
+    join: Callable[[Tensor], Tensor] = Tensor.mean,
+) -> Callable[..., Tensor]:
+    """`aim` gives a module's targets; `share` what its sum is divided by."""
+
+    def mistake(
+        predictions: list[Tensor], targets: Tensor, count: int | None = None
+    ) -> Tensor:
+        given = _count_of(targets) if count is None else count
+        losses = []
+        for depth, logits in enumerate(predictions, start=1):
+            own = aim(targets, depth)[:, : logits.shape[1]]
+            divisor = share(own, targets, given)
+            losses.append(_surprise(logits, own) / max(divisor, 1))
+        return join(torch.stack(losses))
+
+    return mistake
+
+
 def causes() -> Causes:
     """What each likely mistake computes."""
-
-    def count_of(targets: Tensor) -> int:
-        return int((targets != IGNORED).sum())
-
-    def surprise(logits: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
-
-    def of(
-        aim: Callable[[Tensor, int], Tensor],
-        share: Callable[[Tensor, Tensor, int], float] = lambda own, all_, given: given,
-        join: Callable[[Tensor], Tensor] = Tensor.mean,
-    ) -> Callable[..., Tensor]:
-        """`aim` gives a module's targets; `share` what its sum is divided by."""
-
-        def mistake(
-            predictions: list[Tensor], targets: Tensor, count: int | None = None
-        ) -> Tensor:
-            given = count_of(targets) if count is None else count
-            losses = []
-            for depth, logits in enumerate(predictions, start=1):
-                own = aim(targets, depth)[:, : logits.shape[1]]
-                divisor = share(own, targets, given)
-                losses.append(surprise(logits, own) / max(divisor, 1))
-            return join(torch.stack(losses))
-
-        return mistake
-
     further = loss.further_targets
 
     def crossing(targets: Tensor, depth: int) -> Tensor:
@@ -123,49 +125,49 @@ def causes() -> Causes:
     return [
         (
             _("These are the next tokens: a module predicts one token further."),
-            of(lambda targets, depth: targets),
+            _of(lambda targets, depth: targets),
         ),
         (
             _("Across the end of a document there is nothing to predict."),
-            of(crossing),
+            _of(crossing),
         ),
         (
             _("Every module has the targets of the first: the second looks further."),
-            of(lambda targets, depth: further(targets, 1)),
+            _of(lambda targets, depth: further(targets, 1)),
         ),
         (
             _("The targets are shifted once too often."),
-            of(lambda targets, depth: _further_still(targets, depth)),
+            _of(lambda targets, depth: _further_still(targets, depth)),
         ),
         (
             _("The targets are rolled round: the last ones come from the beginning."),
-            of(rolled),
+            _of(rolled),
         ),
         (
             _("Divide by the count of the main model's targets, for every module."),
-            of(further, share=lambda own, all_, given: count_of(own)),
+            _of(further, share=lambda own, all_, given: _count_of(own)),
         ),
         (
             _("The count is given here: divide by it."),
-            of(further, share=lambda own, all_, given: count_of(all_)),
+            _of(further, share=lambda own, all_, given: _count_of(all_)),
         ),
         (
             _("Divide by the targets that are there: some places have none."),
-            of(further, share=lambda own, all_, given: all_.numel()),
+            _of(further, share=lambda own, all_, given: all_.numel()),
         ),
         (
             _("Divide by the targets that are there: some places have none."),
-            of(further, share=lambda own, all_, given: own.numel()),
+            _of(further, share=lambda own, all_, given: own.numel()),
         ),
         (
             _("This is the sum over all places: divide it by the count."),
-            of(further, share=lambda own, all_, given: 1),
+            _of(further, share=lambda own, all_, given: 1),
         ),
-        (_("The modules are summed: take their mean."), of(further, join=Tensor.sum)),
+        (_("The modules are summed: take their mean."), _of(further, join=Tensor.sum)),
         (_("Only the first module counts here: there are more."), first_only),
         (
             _("These are losses of several modules: their mean is one number."),
-            of(further, join=lambda losses: losses),
+            _of(further, join=lambda losses: losses),
         ),
     ]
 

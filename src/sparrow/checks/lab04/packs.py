@@ -79,15 +79,23 @@ def compare(case: Case, wanted: Plain, actual: Plain) -> Verdict:
     )
 
 
-def changes(case: Case) -> list[tuple[str, Callable[[Fields], Fields]]]:
-    """What each likely mistake makes of the right answer."""
-    documents = case.inputs["documents"]
-    assert isinstance(documents, list)
-    length = case.inputs["length"]
-    assert isinstance(length, int)
+Change = tuple[str, Callable[[Fields], Fields]]
 
-    def flat(fields: Fields) -> Fields:
-        return {name: each.flatten() for name, each in fields.items()}
+
+def changes(case: Case) -> list[Change]:
+    """What each likely mistake makes of the right answer."""
+    documents, length = case.inputs["documents"], case.inputs["length"]
+    assert isinstance(documents, list)
+    assert isinstance(length, int)
+    return [*_wrong_targets(length), *_wrong_places(len(documents), length)]
+
+
+def _flat(fields: Fields) -> Fields:
+    return {name: each.flatten() for name, each in fields.items()}
+
+
+def _wrong_targets(length: int) -> list[Change]:
+    """Mistakes in what each place has to predict."""
 
     def next_of(line: Tensor) -> Tensor:
         return torch.cat([line[1:], torch.tensor([packing.IGNORED])])
@@ -96,7 +104,7 @@ def changes(case: Case) -> list[tuple[str, Callable[[Fields], Fields]]]:
         return {**fields, "targets": targets.view(-1, length)}
 
     def across(fields: Fields) -> Fields:
-        return with_targets(fields, next_of(flat(fields)["tokens"]))
+        return with_targets(fields, next_of(_flat(fields)["tokens"]))
 
     def no_target_at_the_cut(fields: Fields) -> Fields:
         targets = fields["targets"].clone()
@@ -104,12 +112,12 @@ def changes(case: Case) -> list[tuple[str, Callable[[Fields], Fields]]]:
         return {**fields, "targets": targets}
 
     def own_token(fields: Fields) -> Fields:
-        line = flat(fields)
+        line = _flat(fields)
         known = line["targets"] != packing.IGNORED
         return with_targets(fields, line["tokens"].where(known, packing.IGNORED))
 
     def wraps(fields: Fields) -> Fields:
-        targets = flat(fields)["targets"].clone()
+        targets = _flat(fields)["targets"].clone()
         targets[-1] = fields["tokens"][0, 0]
         return with_targets(fields, targets)
 
@@ -120,29 +128,6 @@ def changes(case: Case) -> list[tuple[str, Callable[[Fields], Fields]]]:
     def zeros_for_nothing(fields: Fields) -> Fields:
         nothing = fields["targets"] == packing.IGNORED
         return {**fields, "targets": fields["targets"].masked_fill(nothing, END)}
-
-    def places_in_row(fields: Fields) -> Fields:
-        places = torch.arange(length).expand_as(fields["tokens"])
-        return {**fields, "positions": places}
-
-    def counts_on(fields: Fields) -> Fields:
-        line = flat(fields)["document"].view(1, -1)
-        return {**fields, "positions": packing.places_since(line).view(-1, length)}
-
-    def one_number_for_the_rest(fields: Fields) -> Fields:
-        document = fields["document"].clamp(max=len(documents))
-        return {
-            **fields,
-            "document": document,
-            "positions": packing.places_since(document),
-        }
-
-    def counts_from_one(fields: Fields) -> Fields:
-        return {**fields, "document": fields["document"] + 1}
-
-    def end_is_a_document(fields: Fields) -> Fields:
-        before = (fields["tokens"] == END).flatten().cumsum(0).view(-1, length)
-        return {**fields, "document": before, "positions": packing.places_since(before)}
 
     return [
         (_("A token predicts the first token of another document."), across),
@@ -160,6 +145,36 @@ def changes(case: Case) -> list[tuple[str, Callable[[Fields], Fields]]]:
             _("Where nothing is to be predicted, the target is IGNORED."),
             zeros_for_nothing,
         ),
+    ]
+
+
+def _wrong_places(documents: int, length: int) -> list[Change]:
+    """Mistakes in numbers of documents, and in positions."""
+
+    def places_in_row(fields: Fields) -> Fields:
+        places = torch.arange(length).expand_as(fields["tokens"])
+        return {**fields, "positions": places}
+
+    def counts_on(fields: Fields) -> Fields:
+        line = _flat(fields)["document"].view(1, -1)
+        return {**fields, "positions": packing.places_since(line).view(-1, length)}
+
+    def one_number_for_the_rest(fields: Fields) -> Fields:
+        document = fields["document"].clamp(max=documents)
+        return {
+            **fields,
+            "document": document,
+            "positions": packing.places_since(document),
+        }
+
+    def counts_from_one(fields: Fields) -> Fields:
+        return {**fields, "document": fields["document"] + 1}
+
+    def end_is_a_document(fields: Fields) -> Fields:
+        before = (fields["tokens"] == END).flatten().cumsum(0).view(-1, length)
+        return {**fields, "document": before, "positions": packing.places_since(before)}
+
+    return [
         (_("Positions begin at 0 again with each document."), places_in_row),
         (
             _("In a new row the position begins at 0, also where a document goes on."),
