@@ -20,13 +20,17 @@ __all__ = [
     "FIRST_BYTE",
     "Vocabulary",
     "alphabet",
+    "check_room",
     "count_pairs",
+    "count_words",
     "decode",
     "encode",
     "encode_long",
     "encode_word",
     "join",
+    "join_everywhere",
     "split",
+    "to_ids",
     "train",
 ]
 
@@ -77,6 +81,11 @@ def to_ids(word: bytes) -> tuple[int, ...]:
     return tuple(_ID_OF_BYTE[byte] for byte in word)
 
 
+def count_words(data: bytes) -> Counter[tuple[int, ...]]:
+    """How often each different word occurs, as the ids of its bytes."""
+    return Counter(to_ids(word) for word in split(data))
+
+
 def count_pairs(words: Mapping[tuple[int, ...], int]) -> Counter[Pair]:
     """How often each two ids stand side by side.
 
@@ -108,6 +117,16 @@ def join(word: Sequence[int], pair: Pair, new: int) -> tuple[int, ...]:
     return tuple(joined)
 
 
+def join_everywhere(
+    words: Mapping[tuple[int, ...], int], pair: Pair, new: int
+) -> Counter[tuple[int, ...]]:
+    """Join a pair in every word; how often each word occurs does not change."""
+    joined: Counter[tuple[int, ...]] = Counter()
+    for word, times in words.items():
+        joined[join(word, pair, new)] += times
+    return joined
+
+
 def train(data: bytes, vocab_size: int) -> Vocabulary:
     """Learn which pairs deserve a token of their own.
 
@@ -120,11 +139,11 @@ def train(data: bytes, vocab_size: int) -> Vocabulary:
 
     Source: Sennrich et al., arXiv:1508.07909, algorithm 1.
     """
-    _refuse_small(vocab_size)
-    # 1. Begin with one token for each byte, and count each different word once.
+    check_room(vocab_size)
+    # 1. Begin with one token for each byte, and with the words of the text.
     vocabulary = Vocabulary(tokens=alphabet())
     known = {token: number for number, token in vocabulary.tokens.items()}
-    words = Counter(to_ids(word) for word in split(data))
+    words = count_words(data)
     while vocabulary.size < vocab_size:
         # 2. Find the most frequent pair; of equals, the one with the smaller ids.
         counts = count_pairs(words)
@@ -137,10 +156,7 @@ def train(data: bytes, vocab_size: int) -> Vocabulary:
         vocabulary.tokens[new] = spelled
         vocabulary.merges[pair] = new
         # 4. Join it everywhere.
-        joined: Counter[tuple[int, ...]] = Counter()
-        for word, times in words.items():
-            joined[join(word, pair, new)] += times
-        words = joined
+        words = join_everywhere(words, pair, new)
     return vocabulary
 
 
@@ -226,7 +242,8 @@ def encode_long(word: Sequence[int], merges: Mapping[Pair, int]) -> list[int]:
     return [each for each in ids if each is not None]
 
 
-def _refuse_small(vocab_size: int) -> None:
+def check_room(vocab_size: int) -> None:
+    """Refuse a size that has no room for the 256 bytes."""
     if vocab_size < FIRST_BYTE + 256:
         raise ConfigError(
             _(
