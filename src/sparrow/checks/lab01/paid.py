@@ -1,5 +1,6 @@
 """Exercises 1.1 and 1.6: guess who pays how much more, then count it."""
 
+import math
 import random
 from statistics import mean
 
@@ -47,7 +48,7 @@ def compare(case: Case, _expected: Plain, actual: Plain) -> Verdict:
     claimed = {}
     for name in ("ratio", "low", "high"):
         value = said.get(name) if isinstance(said, dict) else None
-        if not is_number(value):
+        if not is_number(value) or not math.isfinite(value):
             return Verdict(
                 False,
                 _("{name} must be a number; got {got}.", name=name, got=kind_of(value)),

@@ -18,8 +18,8 @@ __all__ = ["CHECKS"]
 
 ORDER, AGAIN = "what was learned first", "the same pair again"
 EDGES, SHARED = "nothing to join", "tokens that two pairs share"
-# b c | a b | c d | (bc) d: longest match and reading order both mislead here
-JOINS = [[2, 3, 10], [1, 2, 11], [3, 4, 12], [10, 4, 13], [11, 12, 14], [1, 13, 15]]
+# a b | c d | ab c | b cd | a bcd | b c: on abcd, each likely mistake differs
+JOINS = [[1, 2, 10], [3, 4, 11], [10, 3, 12], [2, 11, 13], [1, 13, 14], [2, 3, 15]]
 # the last join makes an older token: its id is small, its rank is not
 OLDER = [[2, 3, 10], [1, 2, 11], [11, 3, 12], [10, 4, 13], [1, 10, 12]]
 PAIRS = [[5, 5, 20], [20, 20, 21], [20, 6, 22]]
