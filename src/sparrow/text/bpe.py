@@ -142,7 +142,6 @@ def train(data: bytes, vocab_size: int) -> Vocabulary:
     check_room(vocab_size)
     # 1. Begin with one token for each byte, and with the words of the text.
     vocabulary = Vocabulary(tokens=alphabet())
-    known = {token: number for number, token in vocabulary.tokens.items()}
     words = count_words(data)
     while vocabulary.size < vocab_size:
         # 2. Find the most frequent pair; of equals, the one with the smaller ids.
@@ -150,11 +149,10 @@ def train(data: bytes, vocab_size: int) -> Vocabulary:
         if not counts:
             break
         pair = min(counts, key=lambda each: (-counts[each], each))
-        # 3. Name it. Two pairs may spell the same bytes: then they share a token.
-        spelled = vocabulary.tokens[pair[0]] + vocabulary.tokens[pair[1]]
-        new = known.setdefault(spelled, vocabulary.size)
-        vocabulary.tokens[new] = spelled
+        # 3. Name it: the next free id, and the bytes of both.
+        new = vocabulary.size
         vocabulary.merges[pair] = new
+        vocabulary.tokens[new] = vocabulary.tokens[pair[0]] + vocabulary.tokens[pair[1]]
         # 4. Join it everywhere.
         words = join_everywhere(words, pair, new)
     return vocabulary

@@ -17,11 +17,11 @@ from sparrow.text import bpe
 __all__ = ["CHECKS"]
 
 ORDER, AGAIN = "what was learned first", "the same pair again"
-EDGES, SHARED = "nothing to join", "tokens that two pairs share"
+EDGES, NUMBERS = "nothing to join", "ids that do not rise"
 # a b | c d | ab c | b cd | a bcd | b c: on abcd, each likely mistake differs
 JOINS = [[1, 2, 10], [3, 4, 11], [10, 3, 12], [2, 11, 13], [1, 13, 14], [2, 3, 15]]
-# the last join makes an older token: its id is small, its rank is not
-OLDER = [[2, 3, 10], [1, 2, 11], [11, 3, 12], [10, 4, 13], [1, 10, 12]]
+# the ids of another vocabulary: the last join has a small id, but not a small rank
+FALLING = [[2, 3, 10], [1, 2, 11], [11, 3, 14], [10, 4, 13], [1, 10, 12]]
 PAIRS = [[5, 5, 20], [20, 20, 21], [20, 6, 22]]
 # `b c d` is the longest token, but `a b` was learned first
 LONG = [[1, 2, 11], [2, 3, 10], [10, 4, 13], [3, 4, 12]]
@@ -45,7 +45,7 @@ def cases(generator: torch.Generator, hidden: bool) -> list[Case]:
         case("one byte", EDGES, [1], JOINS),
         case("no byte", EDGES, [], JOINS),
         case("no joins", EDGES, [1, 2, 3], []),
-        case("an older token", SHARED, [1, 2, 3, 4], OLDER),
+        case("a small id comes last", NUMBERS, [1, 2, 3, 4], FALLING),
     ]
     if hidden:
         text = drawn_text(generator, 80, "abcde").encode()
@@ -62,13 +62,13 @@ def cases(generator: torch.Generator, hidden: bool) -> list[Case]:
             case("moved", ORDER, abcd, moved["joins"]),
             case("moved, long", ORDER, abcd, moved["long"]),
             case("a run", AGAIN, [5 + shift] * 9 + [6 + shift], moved["pairs"]),
-            case("moved, older", SHARED, abcd, moved["older"]),
+            case("moved, falling", NUMBERS, abcd, moved["falling"]),
             case("moved, stranger", EDGES, [9 + shift, 9 + shift], moved["joins"]),
         ]
     return found
 
 
-_TABLES = {"joins": JOINS, "older": OLDER, "pairs": PAIRS, "long": LONG}
+_TABLES = {"joins": JOINS, "falling": FALLING, "pairs": PAIRS, "long": LONG}
 
 
 def _moved(joins: Joins, shift: int) -> Joins:
@@ -180,7 +180,7 @@ CHECKS = {
     "1.5": Check(
         exercise="1.5",
         solution="sparrow.text.bpe:encode_word",
-        groups={ORDER: 0.5, AGAIN: 0.2, EDGES: 0.15, SHARED: 0.15},
+        groups={ORDER: 0.5, AGAIN: 0.2, EDGES: 0.15, NUMBERS: 0.15},
         cases=cases,
         expected=expected,
         compare=compare,
