@@ -9,6 +9,8 @@ import torch
 from click.testing import CliRunner
 
 from sparrow import Config
+from sparrow.data import prose
+from sparrow.text import bpe, claims, languages
 from sparrow.train import evidence
 from sparrow.train.loop import pretrain
 from sparrow.train.recipe import Recipe
@@ -38,9 +40,24 @@ def course(tmp_path):
 
 
 def leave_artefacts(lab, place):
-    """What a learner's own runs would have left: three seeds of a tiny model."""
-    if lab != "04_pretraining":
-        return
+    """What a learner's own runs would have left."""
+    if lab == "01_tokens":
+        leave_tokens(place)
+    if lab == "04_pretraining":
+        leave_runs(place)
+
+
+def leave_tokens(place):
+    """A vocabulary learned from a little prose, and the tax of Zulu."""
+    text = "\n".join(prose.documents(30_000, held_out=False))
+    learned = bpe.train(text.encode(), 263 + 250)
+    tax = languages.tax(lambda name: bpe.encode(name.encode(), learned), "zu")
+    said = {"ratio": tax.estimate, "low": tax.low, "high": tax.high}
+    claims.leave(place / claims.FILE, learned, "zu", said)
+
+
+def leave_runs(place):
+    """Three seeds of a tiny model."""
     config = Config.preset("pico").replace(
         hidden_size=48, num_hidden_layers=2, num_nextn_predict_layers=0
     )
