@@ -14,6 +14,7 @@ from sparrow.checks import library
 from sparrow.cost import ledger, published
 from sparrow.data.stream import Stream
 from sparrow.lab import catalogue
+from sparrow.text import bpe
 from sparrow.train import state
 from sparrow.train.learner import Learner
 from sparrow.train.parallel import Team
@@ -71,6 +72,10 @@ def read_ledger():
     ledger.Entry(stage="tiny", pue=1.0, **hours, **prices).footprint()
 
 
+def learn_and_encode():
+    bpe.encode(b"nest rest", bpe.train(b"nest nests nesting", 270))
+
+
 def train_two_steps():
     """All that labs 03 and 04 ask for, in the order in which a run uses it."""
     config = Config.preset("pico").replace(
@@ -87,6 +92,10 @@ def train_two_steps():
 
 
 CALLERS = {
+    "sparrow.text.bpe:count_pairs": learn_and_encode,
+    "sparrow.text.bpe:join": learn_and_encode,
+    "sparrow.text.bpe:train": learn_and_encode,
+    "sparrow.text.bpe:encode_word": learn_and_encode,
     "sparrow.model.moe:gate": train_two_steps,
     "sparrow.model.moe:update_bias": train_two_steps,
     "sparrow.model.moe:sequence_balance_loss": train_two_steps,
