@@ -1,6 +1,6 @@
 """Do experts, the bias and multi-token prediction pay? Six designs, equal seconds.
 
-    python -m sparrow.evaluate.expert_runs --seeds 6 --seconds 60 --threads 1
+    python -m sparrow.evaluate.expert_runs --seeds 6 --seconds 25 --threads 1
 
 trains each design once a seed, all in turns (`sparrow.train.side_by_side`), and keeps
 one line of JSON a model. Seeds that are there already are not run again. The committed
@@ -127,7 +127,7 @@ def _parsed(lines: str) -> list[ExpertRun]:
 
 @click.command()
 @click.option("--seeds", default=6, help="How many times each design is trained.")
-@click.option("--seconds", default=60.0, help="Of training, for each model.")
+@click.option("--seconds", default=25.0, help="Of training, for each model.")
 @click.option("--threads", default=1, help="Of the processor.")
 @click.option("--file", "path", default=FILE, type=click.Path(path_type=Path))
 def main(seeds: int, seconds: float, threads: int, path: Path) -> None:
