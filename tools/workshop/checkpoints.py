@@ -15,13 +15,11 @@ from datetime import date
 from pathlib import Path
 
 import click
-import torch
 
 from sparrow import runtime
 from sparrow.checkpoints import FOLDER, LOG, MANIFEST
 from sparrow.errors import SparrowError
 from sparrow.language import _
-from sparrow.train import metrics
 
 __all__ = ["STAGES", "checkpoint", "manifest"]
 
@@ -42,6 +40,10 @@ class TrainingError(SparrowError):
 
 def manifest(name: str, run: Path, model: Path) -> dict[str, object]:
     """What the model is, how it was made, on what machine, and how good it is."""
+    import torch
+
+    from sparrow.train import metrics
+
     steps, looks = metrics.read(run)
     here = runtime.machine()
     last = steps[-1]

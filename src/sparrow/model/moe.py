@@ -218,7 +218,7 @@ def mix_experts(x: Tensor, routing: Routing, gate_up: Tensor, down: Tensor) -> T
     # Read, weigh and add the answers of each token in one pass over them.
     return F.embedding_bag(
         back.unflatten(0, (-1, chosen)),
-        answers,
+        answers.to(x.dtype),  # autocast may have made them smaller
         per_sample_weights=routing.weights.to(x.dtype),
         mode="sum",
     )
