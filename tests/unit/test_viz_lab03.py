@@ -91,13 +91,13 @@ PAIRS = {name: (name, "dense") for name in ("experts", "small", "other")}
 def test_six_seeds_allow_a_verdict_where_all_agree() -> None:
     assert (
         title_of(designs.plot_designs(runs(6), PAIRS)) == "60 s of training, 6 seeds. "
-        "better: experts; worse: small; cannot tell: other"
+        "Better: experts. Worse: small. Cannot tell: other"
     )
 
 
 def test_five_seeds_allow_no_verdict_at_all() -> None:
     said = title_of(designs.plot_designs(runs(5), PAIRS))
-    assert said.endswith("cannot tell: experts, small, other")
+    assert said.endswith("Cannot tell: experts, small, other")
 
 
 def test_the_difference_is_taken_seed_by_seed() -> None:

@@ -85,15 +85,15 @@ def plot_designs(
         for kind in MARKS
     }
     said = {
-        "better": _("better: {names}", names=kinds["better"]),
-        "worse": _("worse: {names}", names=kinds["worse"]),
-        "open": _("cannot tell: {names}", names=kinds["open"]),
+        "better": _("Better: {names}", names=kinds["better"]),
+        "worse": _("Worse: {names}", names=kinds["worse"]),
+        "open": _("Cannot tell: {names}", names=kinds["open"]),
     }
     groups = [said[kind] for kind, names in kinds.items() if names]
     words = {
         "seconds": f"{runs[0].seconds:.0f}",
         "seeds": len({run.seed for run in runs}),
-        "groups": "; ".join(groups),
+        "groups": ". ".join(groups),
     }
     bounds = "; ".join(
         f"{name} {apart.estimate:+.3f} ({apart.low:+.3f}, {apart.high:+.3f})"
