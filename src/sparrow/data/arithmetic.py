@@ -13,9 +13,12 @@ never held out: all others are computed with them. 12+7=19 and 19-7=12 are two f
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
+
+from sparrow.data.lines import drawn, in_documents
 
 __all__ = ["OPERATORS", "combine", "documents", "facts_of", "is_held_out", "lines"]
 
@@ -64,20 +67,18 @@ def lines(generator: torch.Generator, count: int, *, held_out: bool) -> list[str
     A chain for training has no held-out fact in it; one for tests has at least one.
     Training meets a fact many times; tests ask for each once.
     """
-    made: list[str] = []
     makers = {"fact": _facts, "chain": _chains, "comparison": _comparisons}
-    for kind, share in SHARES.items():
-        wanted, found = round(share * count) + 1, list[str]()
-        known = -1
-        while known < len(found) < wanted:  # until nothing new is found
-            known = len(found)
-            # in training most draws are taken, for tests one in twenty
-            drawn = max(1000, (wanted - len(found)) * (40 if held_out else 2))
-            found += makers[kind](generator, drawn, held_out)
-            found = list(dict.fromkeys(found)) if held_out else found
-        made += found[:wanted]
-    order = torch.randperm(len(made), generator=generator).tolist()
-    return [made[place] for place in order]
+    return drawn(
+        {
+            kind: partial(maker, generator, held_out=held_out)
+            for kind, maker in makers.items()
+        },
+        SHARES,
+        count,
+        generator=generator,
+        tries=40 if held_out else 2,  # for tests one draw in twenty is taken
+        each_once=held_out,
+    )
 
 
 def documents(
@@ -89,12 +90,7 @@ def documents(
     less than a document a fact would.
     """
     made = lines(generator, size // 9, held_out=held_out)  # a line has about 10 bytes
-    for first in range(0, len(made), LINES_PER_DOCUMENT):
-        document = "\n".join(made[first : first + LINES_PER_DOCUMENT])
-        size -= len(document)
-        yield document
-        if size <= 0:
-            return
+    return in_documents(made, LINES_PER_DOCUMENT, size)
 
 
 def facts_of(line: str) -> list[str]:

@@ -14,11 +14,13 @@ and `sort 7 4 9` are on one side. The steps of the last family use only facts th
 
 import hashlib
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from sparrow.data import arithmetic
+from sparrow.data.lines import drawn, in_documents
 
 __all__ = ["FAMILIES", "documents", "is_held_out", "lines"]
 
@@ -41,22 +43,22 @@ def lines(generator: torch.Generator, count: int, *, held_out: bool) -> list[str
 
     Training may meet a problem several times; tests ask for each line once.
     """
-    made: list[str] = []
-    for family, share in SHARES.items():
-        wanted, found = round(share * count) + 1, list[str]()
-        known = -1
-        while known < len(found) < wanted:  # a small family may have no more
-            known = len(found)
-            drawn = max(1000, (wanted - len(found)) * (22 if held_out else 1))
-            found += [
-                line
-                for problem, line in FAMILIES[family](generator, drawn)
-                if is_held_out(family, problem) == held_out
-            ]
-            found = list(dict.fromkeys(found)) if held_out else found
-        made += found[:wanted]
-    order = torch.randperm(len(made), generator=generator).tolist()
-    return [made[place] for place in order]
+
+    def draw(family: str, tries: int) -> list[str]:
+        return [
+            line
+            for problem, line in FAMILIES[family](generator, tries)
+            if is_held_out(family, problem) == held_out
+        ]
+
+    return drawn(
+        {family: partial(draw, family) for family in FAMILIES},
+        SHARES,
+        count,
+        generator=generator,
+        tries=22 if held_out else 1,  # for tests one problem in twenty is taken
+        each_once=held_out,
+    )
 
 
 def documents(
@@ -64,12 +66,7 @@ def documents(
 ) -> Iterator[str]:
     """About `size` bytes of text: documents of 4 puzzles."""
     made = lines(generator, size // 30, held_out=held_out)  # a line has about 35 bytes
-    for first in range(0, len(made), LINES_PER_DOCUMENT):
-        document = "\n".join(made[first : first + LINES_PER_DOCUMENT])
-        size -= len(document)
-        yield document
-        if size <= 0:
-            return
+    return in_documents(made, LINES_PER_DOCUMENT, size)
 
 
 def _lists(generator: torch.Generator, count: int) -> list[list[int]]:
