@@ -46,6 +46,7 @@ __all__ = [
     "generator",
     "home_folder",
     "machine",
+    "not_written",
     "notebook_in_session",
     "place_in_team",
     "processor",
@@ -315,16 +316,21 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        raise StorageError(
-            _(
-                "{path} could not be written ({reason}): free some space or choose "
-                "another folder; nothing was changed.",
-                path=path,
-                reason=error.strerror or error,
-            )
-        ) from error
+        raise not_written(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def not_written(path: Path, error: OSError) -> StorageError:
+    """What to say when a file could not be written, and the old one still stands."""
+    return StorageError(
+        _(
+            "{path} could not be written ({reason}): free some space or choose "
+            "another folder; nothing was changed.",
+            path=path,
+            reason=error.strerror or error,
+        )
+    )
 
 
 def sync_folder(folder: Path) -> None:

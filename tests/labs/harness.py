@@ -45,7 +45,7 @@ import __future__
 
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,6 +131,25 @@ def accept(exercise: str, answer: Any) -> None:
     ):
         said = " ".join(each.message for each in outcome.groups)
         assert outcome.passed, f"{exercise} refuses a right answer: {said}"
+
+
+def refuse_stub(exercise: str) -> None:
+    """What nobody has written yet earns nothing, and hears what to do."""
+
+    def stub(*_arguments: object, **_named: object) -> None:
+        raise NotImplementedError(f"Exercise {exercise}")
+
+    outcome = run_public(find(exercise), stub)
+    assert outcome.points_frac == 0
+    assert "Not written yet" in outcome.groups[0].message
+
+
+def keep_secret(exercise: str, tried: Exercise, pieces: Sequence[str]) -> None:
+    """No message on a mutant shows one of these pieces of the solution."""
+    for mutant in tried.wrong:
+        for group in run_public(find(exercise), mutant.answer).groups:
+            for piece in pieces:
+                assert piece not in group.message.split("`")[0]
 
 
 def has_enough(tried: Exercise, wrong: int = 5, right: int = 2) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from sparrow.errors import CheckpointError, ConfigError
 from sparrow.text import Tokenizer
-from sparrow.text.learn import SMALLEST, learn_tokenizer
+from sparrow.text.bpe import SMALLEST
+from sparrow.text.learn import learn_tokenizer
 
 TEXTS = ["12+7=19\n56-19=37\n" * 50, "The sparrow is small. " * 20, "麻雀虽小,五脏俱全"]
 MESSAGES = [

@@ -96,9 +96,9 @@ def checkpoint(name: str, run: Path | None) -> None:
         *(sys.executable, "-c", "from sparrow.cli import main; main()"),
         *(*STAGES[name], "--folder", str(folder)),
     ]
-    subprocess.run(command, check=False)
+    done = subprocess.run(command, check=False)
     model = folder / "model"
-    if not model.is_dir():
+    if done.returncode or not model.is_dir():  # a model may be there from before
         raise TrainingError(
             _("{name} is not finished; the same command goes on.", name=name)
         )

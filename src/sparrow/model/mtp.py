@@ -11,6 +11,7 @@ from sparrow.config import Config
 from sparrow.model import norm
 from sparrow.model.block import Block
 from sparrow.model.linear import Linear
+from sparrow.model.moe import ExpertFeedForward
 from sparrow.model.rope import Rotation
 
 __all__ = ["MultiTokenPrediction"]
@@ -43,6 +44,11 @@ class MultiTokenPrediction(nn.Module):
         self.eh_proj = Linear(2 * width, width)
         self.block = Block(config, config.num_hidden_layers + depth)
         self.shared_head = SharedHead(config)
+
+    def forget_routing(self) -> None:
+        """Say no more who worked on what in an earlier pass."""
+        if isinstance(self.block.mlp, ExpertFeedForward):
+            self.block.mlp.last_routing = None
 
     def forward(
         self,

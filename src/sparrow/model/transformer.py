@@ -158,9 +158,9 @@ class Sparrow(nn.Module):
         if mask is None and past and tokens > 1:
             mask = causal_mask(tokens, past, self.device)
         rotation = rope.rotation(positions, self.inverse_freq, self.config)
-        for module in self.mtp.modules():  # what they did is no part of this pass
-            if isinstance(module, ExpertFeedForward):
-                module.last_routing = None
+        for module in self.mtp:
+            assert isinstance(module, MultiTokenPrediction)
+            module.forget_routing()  # what they did is no part of this pass
         hidden = self.embed_tokens(input_ids)
         for layer in self.layers:
             hidden = layer(hidden, rotation, mask, cache, absorb)

@@ -18,6 +18,7 @@ from sparrow.text.chat import SPECIAL, VISIBLE
 __all__ = [
     "BYTE_ORDER",
     "FIRST_BYTE",
+    "SMALLEST",
     "Vocabulary",
     "alphabet",
     "check_room",
@@ -36,6 +37,7 @@ __all__ = [
 
 Pair = tuple[int, int]
 FIRST_BYTE = len(SPECIAL) + len(VISIBLE)  # ids below are special tokens
+SMALLEST = FIRST_BYTE + 256  # tokens of a vocabulary without any joins
 LONG = 400  # pieces; a longer word is encoded with a heap
 # `sparrow.text.learn.PATTERN`, on bytes: all bytes of a character beyond ASCII are
 # above 127, and count as letters.
@@ -241,13 +243,17 @@ def encode_long(word: Sequence[int], merges: Mapping[Pair, int]) -> list[int]:
 
 
 def check_room(vocab_size: int) -> None:
-    """Refuse a size that has no room for the 256 bytes."""
-    if vocab_size < FIRST_BYTE + 256:
+    """Refuse a size that has no room for the 256 bytes.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    if vocab_size < SMALLEST:
         raise ConfigError(
             _(
                 "vocab_size must be at least {least}: 256 bytes and {special} special "
                 "tokens; got {got}.",
-                least=FIRST_BYTE + 256,
+                least=SMALLEST,
                 special=FIRST_BYTE,
                 got=vocab_size,
             )

@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as FastTokenizer
 
-from sparrow.errors import ConfigError
-from sparrow.language import _
+from sparrow.text import bpe
 from sparrow.text.chat import CHAT_TEMPLATE, SPECIAL, VISIBLE
 from sparrow.text.tokenizer import Tokenizer
 
-__all__ = ["PATTERN", "SMALLEST", "learn_tokenizer"]
+__all__ = ["PATTERN", "learn_tokenizer"]
 
 # Where no token may reach across: a word with one space before it, up to three digits,
 # one mark, a run of spaces. Every character beyond ASCII counts as a letter, so that
@@ -22,7 +21,6 @@ PATTERN = (
     r"|[^A-Za-z0-9\x{80}-\x{10FFFF} \t\r\n]"
     r"|[ \t\r\n]+"
 )
-SMALLEST = 256 + len(SPECIAL) + len(VISIBLE)
 
 
 def learn_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
@@ -38,16 +36,7 @@ def learn_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
 
     Source: Sennrich et al., arXiv:1508.07909; on bytes: Radford et al. 2019 (GPT-2).
     """
-    if vocab_size < SMALLEST:
-        raise ConfigError(
-            _(
-                "vocab_size must be at least {least}: 256 bytes and {special} special "
-                "tokens; got {got}.",
-                least=SMALLEST,
-                special=SMALLEST - 256,
-                got=vocab_size,
-            )
-        )
+    bpe.check_room(vocab_size)
     fast = FastTokenizer(models.BPE())
     fast.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -12,8 +12,9 @@ import torch
 from sparrow.data import packing
 from sparrow.model import Sparrow
 from sparrow.train.loss import language_loss
+from sparrow.train.prepare import Lessons
 
-__all__ = ["Scored", "bits_per_byte"]
+__all__ = ["Scored", "bits_per_byte", "score_parts"]
 
 ROWS = 32  # at a time
 
@@ -57,3 +58,17 @@ def bits_per_byte(
         logits = model(rows.tokens, positions=rows.positions, mask=mask)
         nats += float(language_loss(logits, rows.targets, count=1))
     return Scored(nats / math.log(2), text_bytes)
+
+
+def score_parts(model: Sparrow, lessons: Lessons, length: int) -> dict[str, Scored]:
+    """How well a model predicts each held-out part, in rows of `length` tokens."""
+    return {
+        name: bits_per_byte(
+            model,
+            part.documents,
+            part.text_bytes,
+            length=length,
+            end=lessons.tokenizer.end,
+        )
+        for name, part in lessons.held_out.items()
+    }

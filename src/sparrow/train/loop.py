@@ -23,7 +23,7 @@ from sparrow.language import _
 from sparrow.model import Sparrow
 from sparrow.model.compiled import compile_layers
 from sparrow.train import metrics, state
-from sparrow.train.held_out import bits_per_byte
+from sparrow.train.held_out import score_parts
 from sparrow.train.learner import Learner
 from sparrow.train.parallel import Team, team
 from sparrow.train.prepare import Lessons, prepare
@@ -261,20 +261,14 @@ class _Run:
     def _look(self) -> None:
         """How well the model predicts text that it never reads."""
         self.model.eval()
-        for name, part in self.lessons.held_out.items():
-            scored = bits_per_byte(
-                self.model,
-                part.documents,
-                part.text_bytes,
-                length=self.recipe.length,
-                end=self.lessons.tokenizer.end,
-            )
+        scores = score_parts(self.model, self.lessons, self.recipe.length)
+        for name, scored in scores.items():
             self._tell(
                 metrics.HeldOut(
                     step=self.step,
                     part=name,
                     bits_per_byte=scored.bits_per_byte,
-                    text_bytes=part.text_bytes,
+                    text_bytes=scored.text_bytes,
                 )
             )
         self.model.train()

@@ -13,7 +13,7 @@ import torch
 
 from sparrow import runtime
 from sparrow.model import Sparrow
-from sparrow.train.held_out import Scored, bits_per_byte
+from sparrow.train.held_out import Scored, score_parts
 from sparrow.train.learner import Learned, Learner
 from sparrow.train.parallel import Team
 from sparrow.train.prepare import Lessons
@@ -121,13 +121,4 @@ def _take_turn(
 
 def score(trainee: Trainee, lessons: Lessons) -> dict[str, Scored]:
     """How well it predicts each held-out part."""
-    return {
-        name: bits_per_byte(
-            trainee.model,
-            part.documents,
-            part.text_bytes,
-            length=trainee.recipe.length,
-            end=lessons.tokenizer.end,
-        )
-        for name, part in lessons.held_out.items()
-    }
+    return score_parts(trainee.model, lessons, trainee.recipe.length)

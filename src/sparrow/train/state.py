@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from sparrow import runtime
-from sparrow.errors import CheckpointError, StorageError
+from sparrow.errors import CheckpointError
 from sparrow.language import _
 
 __all__ = [
@@ -130,14 +130,7 @@ def save_state(folder: Path, state: State) -> Path:
     try:
         write_whole(path, data)
     except OSError as error:
-        raise StorageError(
-            _(
-                "{path} could not be written ({reason}): free some space or choose "
-                "another folder; nothing was changed.",
-                path=path,
-                reason=error.strerror or error,
-            )
-        ) from error
+        raise runtime.not_written(path, error) from error
     # 3. Only now may an old one go.
     for old in state_files(folder)[KEEP:]:
         old.unlink()

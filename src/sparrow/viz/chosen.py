@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from sparrow.language import _
-from sparrow.viz.style import COLOURS, axes, conclude
+from sparrow.viz.style import COLOURS, axes, conclude, write
 
 __all__ = ["plot_chosen"]
 
@@ -33,13 +33,13 @@ def plot_chosen(
         (experts + GAP, bias, _("By score plus bias")),
     ):
         loads = [0] * experts
-        _text(ax, left + experts / 2, tokens + 1.6, name, weight="bold")
+        write(ax, left + experts / 2, tokens + 1.6, name, weight="bold")
         for column in range(experts):
             letter = chr(ord("A") + column)
-            _text(ax, left + column + 0.5, tokens + 0.9, letter, size=9)
+            write(ax, left + column + 0.5, tokens + 0.9, letter, size=9)
             if any(push):
                 pushed_by = f"{push[column]:+.2f}"
-                _text(ax, left + column + 0.5, tokens + 0.4, pushed_by, size=9)
+                write(ax, left + column + 0.5, tokens + 0.4, pushed_by, size=9)
         for row, values in enumerate(scores):
             pushed = [score + each for score, each in zip(values, push, strict=True)]
             best = sorted(range(experts), key=lambda at: -pushed[at])[:chosen]
@@ -48,13 +48,13 @@ def plot_chosen(
                 is_chosen = column in best
                 loads[column] += is_chosen
                 _box(ax, left + column, floor, is_chosen)
-                _text(ax, left + column + 0.5, floor + 0.5, f"{score:.1f}")
+                write(ax, left + column + 0.5, floor + 0.5, f"{score:.1f}")
         for column, load in enumerate(loads):
             is_much = load * experts > tokens * chosen
             colour = COLOURS["orange" if is_much else "ink"]
-            _text(ax, left + column + 0.5, -0.55, str(load), color=colour)
+            write(ax, left + column + 0.5, -0.55, str(load), color=colour)
         busiest.append(max(loads))
-    _text(ax, -0.25, -0.55, _("tokens"), ha="right", color=COLOURS["quiet"])
+    write(ax, -0.25, -0.55, _("tokens"), ha="right", color=COLOURS["quiet"])
     ax.set_xlim(-1.9, 2 * experts + GAP + 0.1)
     ax.set_ylim(-1.0, tokens + 2.0)
     words = {
@@ -85,17 +85,3 @@ def _box(ax: Axes, left: float, floor: float, is_chosen: bool) -> None:
     ax.add_patch(
         Rectangle((left, floor), 1, 1, facecolor=face, edgecolor=COLOURS["quiet"])
     )
-
-
-def _text(
-    ax: Axes,
-    x: float,
-    y: float,
-    text: str,
-    *,
-    color: str = COLOURS["ink"],
-    size: float = 10.5,
-    weight: str = "normal",
-    ha: str = "center",
-) -> None:
-    ax.text(x, y, text, color=color, size=size, weight=weight, ha=ha, va="center")

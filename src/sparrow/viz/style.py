@@ -24,6 +24,7 @@ __all__ = [
     "label_right",
     "rows_on_tens",
     "show",
+    "write",
 ]
 
 # Okabe and Ito's palette: eight colours that colour-blind readers tell apart.
@@ -133,6 +134,21 @@ def rows_on_tens(ax: Axes, names: list[str], values: list[float]) -> None:
     ax.set_ylim(-0.5, len(names) - 0.3)
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
+
+
+def write(
+    ax: Axes,
+    x: float,
+    y: float,
+    text: str,
+    *,
+    color: str = COLOURS["ink"],
+    size: float = 10.5,
+    weight: str = "normal",
+    ha: str = "center",
+) -> None:
+    """A word or a number around a place."""
+    ax.text(x, y, text, color=color, size=size, weight=weight, ha=ha, va="center")
 
 
 def label_right(ax: Axes, x: float, y: float, text: str, colour: str) -> None:

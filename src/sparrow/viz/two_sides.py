@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from sparrow.language import _
-from sparrow.viz.style import COLOURS, axes, conclude
+from sparrow.viz.style import COLOURS, axes, conclude, write
 from sparrow.viz.words import number
 
 __all__ = ["plot_both_sides"]
@@ -35,7 +35,7 @@ def plot_both_sides(
     for rebuild, floor in ((True, height + 1.5), (False, 0.0)):
         _grid(ax, 0, floor, latents, "blue", _("latents, kept"))
         side = _("Rebuild the keys") if rebuild else _("Carry the query")
-        _text(ax, 0, floor + height - 0.6, side, weight="bold", ha="left")
+        write(ax, 0, floor + height - 0.6, side, weight="bold", ha="left")
         for head, (letter, query) in enumerate(queries.items()):
             matrix = matrices[letter]
             left = features + 1.1 + head * step
@@ -101,10 +101,10 @@ def _grid(
                 edgecolor=COLOURS[colour],
             )
             ax.add_patch(box)
-            _text(ax, corner[0] + 0.5, corner[1] + 0.5, number(value))
+            write(ax, corner[0] + 0.5, corner[1] + 0.5, number(value))
     is_query = colour == "green"
     y = floor + 1.32 if is_query else floor - 0.36
-    _text(ax, left + len(rows[0]) / 2, y, name, size=9, color=COLOURS[colour])
+    write(ax, left + len(rows[0]) / 2, y, name, size=9, color=COLOURS[colour])
 
 
 def _empty(ax: Axes, left: float, floor: float, rows: int, columns: int) -> None:
@@ -119,21 +119,7 @@ def _empty(ax: Axes, left: float, floor: float, rows: int, columns: int) -> None
     )
     ax.add_patch(box)
     middle = left + columns / 2, floor + rows / 2
-    _text(ax, *middle, _("no keys"), color=COLOURS["quiet"], size=9)
-
-
-def _text(
-    ax: Axes,
-    x: float,
-    y: float,
-    text: str,
-    *,
-    color: str = COLOURS["ink"],
-    size: float = 10.5,
-    weight: str = "normal",
-    ha: str = "center",
-) -> None:
-    ax.text(x, y, text, color=color, size=size, weight=weight, ha=ha, va="center")
+    write(ax, *middle, _("no keys"), color=COLOURS["quiet"], size=9)
 
 
 def _dot(a: Sequence[float], b: Sequence[float]) -> float:
