@@ -1,42 +1,17 @@
 """The `sparrow pretrain` command: every field of a recipe is a flag."""
 
-from collections.abc import Callable
-from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
 import click
 
 from sparrow import runtime
+from sparrow.cli.flags import flags_of
 from sparrow.config import PRESETS, Config
 from sparrow.language import _
-from sparrow.train.recipe import CHOICES, Recipe
+from sparrow.train.recipe import Recipe
 
 __all__ = ["pretrain"]
-
-
-def _flag(each: "Field[Any]") -> Callable[[Any], Any]:
-    """The option that sets one field of a recipe."""
-    name = f"--{each.name.replace('_', '-')}"
-    about = each.metadata["about"]
-    if isinstance(each.default, bool):
-        return click.option(f"{name}/--no-{name[2:]}", default=each.default, help=about)
-    kind = click.Choice(CHOICES[each.name]) if each.name in CHOICES else None
-    return click.option(
-        name,
-        type=kind or type(each.default),
-        default=each.default,
-        show_default=each.default != "",
-        help=about,
-    )
-
-
-def _recipe_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """All of them, in the order of the record."""
-    for each in reversed(fields(Recipe)):
-        if "about" in each.metadata:
-            command = _flag(each)(command)
-    return command
 
 
 @click.command()
@@ -58,7 +33,7 @@ def _recipe_flags(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Go on where a run in this folder stopped.",
 )
-@_recipe_flags
+@flags_of(Recipe)
 def pretrain(preset: str, folder: Path | None, resume: bool, **values: Any) -> None:
     """Train a base model from nothing; the same command goes on after a power cut."""
     from sparrow.train import loop, metrics

@@ -14,7 +14,7 @@ from sparrow.train import schedule
 from sparrow.train.objective import Losses, Objective
 from sparrow.train.optimizer import clip, make_optimizer
 from sparrow.train.parallel import Team
-from sparrow.train.recipe import Recipe
+from sparrow.train.recipe import Learning
 
 __all__ = ["Learned", "Learner"]
 
@@ -36,7 +36,7 @@ class Learned:
 class Learner:
     """A model, its optimizer, and all that changes when it learns."""
 
-    def __init__(self, model: Sparrow, recipe: Recipe, workers: Team) -> None:
+    def __init__(self, model: Sparrow, recipe: Learning, workers: Team) -> None:
         self.model, self.recipe, self.workers = model, recipe, workers
         asked = recipe.precision
         self.dtype = (

@@ -5,22 +5,32 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, ClassVar, Self, TypeVar
 
 from sparrow.errors import StorageError
 from sparrow.language import _
 from sparrow.runtime import atomic_write
 
-__all__ = ["HeldOut", "Metrics", "Step", "read"]
+__all__ = ["HeldOut", "Line", "Metrics", "Step", "read", "read_kind"]
 
 FILE = "metrics.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """One step of training. Losses are in nats a token, before their weights."""
+class Line:
+    """One line of the file; `kind` says which."""
+
+    kind: ClassVar[str]
 
     step: int  # how many steps are done
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Line):
+    """One step of training. Losses are in nats a token, before their weights."""
+
+    kind: ClassVar[str] = "step"
+
     tokens: int  # read so far
     loss: float  # of the next token
     mtp_loss: float
@@ -40,13 +50,17 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeldOut:
+class HeldOut(Line):
     """One look at text that training never reads."""
 
-    step: int
+    kind: ClassVar[str] = "held_out"
+
     part: str  # of the corpus
     bits_per_byte: float
     text_bytes: int
+
+
+Told = TypeVar("Told", bound=Line)
 
 
 class Metrics:
@@ -67,11 +81,10 @@ class Metrics:
             file.writelines(line.encode() + b"\n" for line in kept)
         self._file: IO[str] = self._path.open("a", encoding="utf-8")
 
-    def write(self, told: Step | HeldOut) -> None:
+    def write(self, told: Line) -> None:
         """Add a line."""
-        kind = "step" if isinstance(told, Step) else "held_out"
         try:
-            self._file.write(json.dumps({"kind": kind} | asdict(told)) + "\n")
+            self._file.write(json.dumps({"kind": told.kind} | asdict(told)) + "\n")
             self._file.flush()
         except OSError as error:
             raise _cannot_write(self._path, error) from error
@@ -91,17 +104,22 @@ class Metrics:
 
 
 def read(folder: Path) -> tuple[list[Step], list[HeldOut]]:
-    """All that a run has told so far, oldest first."""
-    steps, looks = [], []
+    """All that a run of pretraining has told so far, oldest first."""
+    return read_kind(folder, Step), read_kind(folder, HeldOut)
+
+
+def read_kind(folder: Path, kind: type[Told]) -> list[Told]:
+    """All lines of one kind that a run has told so far, oldest first."""
+    found = []
     for line in _lines(folder / FILE):
         told = json.loads(line)
-        kind = told.pop("kind")
-        if kind == "step":
-            told["max_violations"] = tuple(told["max_violations"])
-            steps.append(Step(**told))
-        else:
-            looks.append(HeldOut(**told))
-    return steps, looks
+        if told.pop("kind") == kind.kind:
+            values: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in told.items()
+            }
+            found.append(kind(**values))
+    return found
 
 
 def _lines(path: Path) -> Iterator[str]:

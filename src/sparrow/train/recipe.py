@@ -1,100 +1,63 @@
 """All that a run is: the same recipe on the same machine gives the same model."""
 
-from dataclasses import asdict, dataclass, field, fields
-from typing import Literal, TypeVar
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 from sparrow.config import Config
 from sparrow.errors import ConfigError
 from sparrow.language import _
+from sparrow.train.settings import Settings, flag
 
-__all__ = ["FREE", "Recipe"]
-
-Value = TypeVar("Value")
-# What may change when a run goes on: it decides when we look, not what is learned.
-FREE = ("checkpoint_every_s", "checkpoint_every_steps", "evaluate_every_steps")
-CHOICES = {
-    "optimizer": ("adamw", "muon"),
-    "precision": ("auto", "fp32", "bf16", "fp16"),
-}
-
-
-def _flag(default: Value, about: str) -> Value:
-    """A field with a default, and a word on what it is, which `--help` shows."""
-    told: Value = field(default=default, metadata={"about": about})
-    return told
+__all__ = ["Learning", "Recipe"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What to train, on what, and how. Each field is also a flag of `sparrow pretrain`.
+class Learning(Settings):
+    """How a model learns from rows of text, whatever they say.
 
     The defaults follow DeepSeek-V3 (arXiv:2412.19437, section 4.2) where a small model
     allows it: 0.9 and 0.95 for AdamW, decay 0.1, clipping at 1, MTP weight 0.3,
     sequence balance 0.0001. Rate, bias speed and schedule are our own choice,
     measured (book/developer/log.md).
-
-    Raises:
-        ConfigError: the numbers contradict each other; the sentence names them.
     """
 
-    model: Config = field(default_factory=lambda: Config.preset("pico"))
-    corpus: str = _flag("pico", "What to read: pico, or a file or folder of text.")
-    corpus_mb: float = _flag(8.0, "How much of it, in millions of bytes.")
-    tokenizer: str = _flag("", "Folder of a tokenizer; empty: learn one first.")
-    seed: int = _flag(0, "Decides the first weights and the order of the text.")
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "optimizer": ("adamw", "muon"),
+        "precision": ("auto", "fp32", "bf16", "fp16"),
+    }
 
-    steps: int = _flag(2000, "How many steps.")
-    batch_size: int = _flag(32, "Rows of text a step, over all processes.")
-    micro_batch_size: int = _flag(0, "Rows at a time, to save memory; 0: all.")
-    length: int = _flag(256, "Tokens a row.")
+    batch_size: int = flag(32, "Rows of text a step, over all processes.")
+    micro_batch_size: int = flag(0, "Rows at a time, to save memory; 0: all.")
+    length: int = flag(256, "Tokens a row.")
 
-    optimizer: Literal["adamw", "muon"] = _flag("adamw", "How weights follow.")
-    learning_rate: float = _flag(3e-3, "The largest step, after warming up.")
-    warmup_steps: int = _flag(50, "Steps until the rate is at its peak.")
-    decay_frac: float = _flag(0.3, "The part of all steps that goes down again.")
-    floor_frac: float = _flag(0.05, "The last rate, as a part of the peak.")
-    beta1: float = _flag(0.9, "AdamW: memory of the gradient.")
-    beta2: float = _flag(0.95, "AdamW: memory of its square.")
-    weight_decay: float = _flag(0.1, "Pull of every matrix towards zero.")
-    clip_norm: float = _flag(1.0, "The longest gradient that is allowed.")
+    optimizer: Literal["adamw", "muon"] = flag("adamw", "How weights follow.")
+    learning_rate: float = flag(3e-3, "The largest step, after warming up.")
+    warmup_steps: int = flag(50, "Steps until the rate is at its peak.")
+    decay_frac: float = flag(0.3, "The part of all steps that goes down again.")
+    floor_frac: float = flag(0.05, "The last rate, as a part of the peak.")
+    beta1: float = flag(0.9, "AdamW: memory of the gradient.")
+    beta2: float = flag(0.95, "AdamW: memory of its square.")
+    weight_decay: float = flag(0.1, "Pull of every matrix towards zero.")
+    clip_norm: float = flag(1.0, "The longest gradient that is allowed.")
 
-    bias_speed: float = _flag(0.01, "Step of the experts' selection bias; 0: none.")
-    balance_weight: float = _flag(1e-4, "Weight of the sequence balance loss.")
-    mtp_weight: float = _flag(0.3, "Weight of multi-token prediction.")
+    bias_speed: float = flag(0.01, "Step of the experts' selection bias; 0: none.")
+    balance_weight: float = flag(1e-4, "Weight of the sequence balance loss.")
+    mtp_weight: float = flag(0.3, "Weight of multi-token prediction.")
 
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = _flag(
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = flag(
         "auto", "Numbers to compute in; auto: what the device is made for."
     )
-    compile: bool = _flag(False, "Fuse small steps; needs a C++ compiler.")
-
-    checkpoint_every_s: float = _flag(60.0, "Seconds between checkpoints.")
-    checkpoint_every_steps: int = _flag(0, "Steps between them; 0: only by clock.")
-    evaluate_every_steps: int = _flag(500, "Steps between looks at held-out text.")
+    compile: bool = flag(False, "Fuse small steps; needs a C++ compiler.")
 
     def __post_init__(self) -> None:
         """Check every number that could not work."""
-        for name, choices in CHOICES.items():
-            if (got := getattr(self, name)) not in choices:
-                raise ConfigError(
-                    _(
-                        '{name} must be one of {known}; got "{got}".',
-                        name=name,
-                        known=", ".join(choices),
-                        got=got,
-                    )
-                )
-        for name in ("steps", "batch_size", "length"):
-            self._at_least(name, 2 if name == "length" else 1)
-        for name in ("micro_batch_size", "bias_speed", "mtp_weight"):
-            self._at_least(name, 0)
-        for name in ("learning_rate", "clip_norm", "corpus_mb", "checkpoint_every_s"):
-            self._above_zero(name)
-        for name in ("decay_frac", "floor_frac"):
-            self._at_least(name, 0)
-            if getattr(self, name) > 1:
-                raise ConfigError(_("{name} is a part of 1: at most 1.", name=name))
+        super().__post_init__()
+        self.at_least(1, "batch_size")
+        self.at_least(2, "length")
+        self.at_least(0, "micro_batch_size", "bias_speed", "mtp_weight")
+        self.above_zero("learning_rate", "clip_norm")
+        self.at_most_one("decay_frac", "floor_frac")
         self._check_schedule()
-        self._check_length()
 
     def _check_schedule(self) -> None:
         if self.warmup_steps < 1:
@@ -118,9 +81,10 @@ class Recipe:
                 )
             )
 
-    def _check_length(self) -> None:
-        limit = self.model.max_position_embeddings
-        further = self.model.num_nextn_predict_layers
+    def check_length(self, model: Config) -> None:
+        """Refuse rows that this model cannot read."""
+        limit = model.max_position_embeddings
+        further = model.num_nextn_predict_layers
         if not further + 1 < self.length <= limit:
             raise ConfigError(
                 _(
@@ -128,27 +92,6 @@ class Recipe:
                     low=further + 2,
                     high=limit,
                     got=self.length,
-                )
-            )
-
-    def _at_least(self, name: str, low: float) -> None:
-        if getattr(self, name) < low:
-            raise ConfigError(
-                _(
-                    "{name} must be at least {low}, got {got}.",
-                    name=name,
-                    low=low,
-                    got=getattr(self, name),
-                )
-            )
-
-    def _above_zero(self, name: str) -> None:
-        if not getattr(self, name) > 0:
-            raise ConfigError(
-                _(
-                    "{name} must be above 0, got {got}.",
-                    name=name,
-                    got=getattr(self, name),
                 )
             )
 
@@ -162,15 +105,18 @@ class Recipe:
         """Tokens that one step reads, over all processes."""
         return self.batch_size * self.length
 
-    def to_dict(self) -> dict[str, object]:
-        """The fields as plain data, for checkpoints and manifests."""
-        return asdict(self)
 
-    def differences(self, told: dict[str, object]) -> list[str]:
-        """Names of the fields that decide what is learned and differ from `told`."""
-        mine = self.to_dict()
-        return [
-            each.name
-            for each in fields(self)
-            if each.name not in FREE and mine[each.name] != told.get(each.name)
-        ]
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Learning):
+    """What to pretrain, on what, and how: the flags of `sparrow pretrain`."""
+
+    model: Config = field(default_factory=lambda: Config.preset("pico"))
+    corpus: str = flag("pico", "What to read: pico, or a file or folder of text.")
+    corpus_mb: float = flag(8.0, "How much of it, in millions of bytes.")
+    tokenizer: str = flag("", "Folder of a tokenizer; empty: learn one first.")
+
+    def __post_init__(self) -> None:
+        """Check every number that could not work."""
+        super().__post_init__()
+        self.above_zero("corpus_mb")
+        self.check_length(self.model)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sparrow.language import _
-from sparrow.train.metrics import HeldOut, Step
+from sparrow.train.metrics import HeldOut, Line, Step
 from sparrow.viz.style import COLOURS, axes, conclude, label_right
 
 __all__ = ["Live", "live", "loss_curve", "smooth"]
@@ -25,7 +25,7 @@ class Live:
         self._task = bars.add_task("", total=steps)
         self._told_at_s = 0.0
 
-    def __call__(self, told: Step | HeldOut) -> None:
+    def __call__(self, told: Line) -> None:
         """Show it."""
         if isinstance(told, HeldOut):
             self._console.print(
@@ -37,6 +37,7 @@ class Live:
                 )
             )
             return
+        assert isinstance(told, Step), "pretraining tells steps and looks"
         line = _(
             "loss {loss:.3f} · {rate:,.0f} tokens/s · {share:.0%} of peak",
             loss=told.loss,
