@@ -7,7 +7,7 @@ values, and nothing here decides whether an answer is right.
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from sparrow.checks import by_tokens, left_behind, power_cut
+from sparrow.checks import by_reward, by_tokens, left_behind, power_cut
 from sparrow.checks.protocol import Plain, copied, plain
 from sparrow.errors import CheckError
 from sparrow.language import _
@@ -159,12 +159,18 @@ def routed(function: Any, inputs: dict[str, Any]) -> Plain:
     return {"routing": plain(routing), "gradients": plain(found)}
 
 
+def shared(function: Any, inputs: dict[str, Any]) -> Plain:
+    """Call a function that shares a sum; `whole` becomes the record that it is."""
+    return plain(function(**_records(inputs)))
+
+
 def _records(inputs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments, with `config` a `Config` and `routing` a `Routing`."""
+    """The arguments, with `config` a `Config`, `routing` a `Routing`, and so on."""
     from sparrow.config import Config
     from sparrow.model.moe import Routing
+    from sparrow.rl.shares import Whole
 
-    kinds: dict[str, Any] = {"config": Config, "routing": Routing}
+    kinds: dict[str, Any] = {"config": Config, "routing": Routing, "whole": Whole}
     return {
         name: kinds[name](**each) if name in kinds else each
         for name, each in inputs.items()
@@ -185,7 +191,9 @@ DRIVERS: dict[str, Driver] = {
     "methods": methods,
     "pairs_counted": by_tokens.pairs_counted,
     "power_cut": power_cut.power_cut,
+    "rewarded": by_reward.rewarded,
     "routed": routed,
+    "shared": shared,
     "tokens_left": by_tokens.tokens_left,
     "with_model": with_model,
     "word_encoded": by_tokens.word_encoded,
