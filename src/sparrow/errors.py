@@ -73,5 +73,17 @@ class WireError(SparrowError):
     """A message between the sandbox and the grader that cannot be read."""
 
 
+class RewardError(SparrowError):
+    """A reward that nobody earns, or a function that cannot give one."""
+
+
+class GateError(SparrowError):
+    """A model that has little chance to learn from reward."""
+
+
+class VerifyError(SparrowError):
+    """An answer that breaks the rules of its problem."""
+
+
 class LabError(UsageError):
     """A lab that does not exist, or work that cannot be used or handed in yet."""

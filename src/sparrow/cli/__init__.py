@@ -1,4 +1,4 @@
-"""The learner's command: `sparrow assets`, `pretrain`, `chat`, `cost`."""
+"""The learner's command: `sparrow assets`, `pretrain`, `sft`, `grpo`, `chat`, …"""
 
 import click
 
@@ -12,6 +12,8 @@ __all__ = ["main"]
     commands_at={
         "assets": "sparrow.cli.assets:assets",
         "pretrain": "sparrow.cli.pretrain:pretrain",
+        "sft": "sparrow.cli.sft:sft",
+        "grpo": "sparrow.cli.grpo:grpo",
         "chat": "sparrow.cli.chat:chat",
         "cost": "sparrow.cli.cost:cost",
     },

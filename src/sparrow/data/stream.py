@@ -11,7 +11,7 @@ from sparrow.errors import CorpusError
 from sparrow.language import _
 from sparrow.runtime import generator
 
-__all__ = ["Stream"]
+__all__ = ["FixedRows", "Stream"]
 
 
 class Stream:
@@ -91,6 +91,25 @@ class Stream:
             rows = torch.randperm(self.rows_per_epoch, generator=draw)
             self._latest = epoch, packed, rows
         return self._latest[1:]
+
+
+class FixedRows(Stream):
+    """The same rows in every epoch; only their order changes.
+
+    Args:
+        packed: the rows.
+        batch_size: rows a batch, over all processes.
+        seed: decides every order.
+    """
+
+    def __init__(self, packed: Packed, *, batch_size: int, seed: int) -> None:
+        self._packed = packed
+        self.rows_per_epoch, self.length = packed.tokens.shape
+        self.batch_size, self.seed = batch_size, seed
+
+    def _epoch(self, epoch: int) -> tuple[Packed, torch.Tensor]:
+        draw = generator(_mixed(self.seed, epoch))
+        return self._packed, torch.randperm(self.rows_per_epoch, generator=draw)
 
 
 def _mixed(seed: int, epoch: int) -> int:

@@ -3,11 +3,12 @@
 <|user|>question<|end|><|assistant|><think>…</think><answer>…</answer><|end|>
 """
 
-__all__ = ["CHAT_TEMPLATE", "END", "SPECIAL", "VISIBLE"]
+__all__ = ["ASSISTANT", "CHAT_TEMPLATE", "END", "SPECIAL", "VISIBLE"]
 
 END = "<|end|>"
+ASSISTANT = "<|assistant|>"
 # Structure, which no reader sees; and tags, which are part of what the model says.
-SPECIAL = (END, "<|user|>", "<|assistant|>")
+SPECIAL = (END, "<|user|>", ASSISTANT)
 VISIBLE = ("<think>", "</think>", "<answer>", "</answer>")
 
 # `open_thought` begins the answer with <think>, so that the model thinks first.

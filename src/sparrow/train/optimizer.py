@@ -5,7 +5,7 @@ from torch import nn
 
 from sparrow.model import Sparrow
 from sparrow.train.muon import Muon
-from sparrow.train.recipe import Learning
+from sparrow.train.settings import Moving
 
 __all__ = ["clip", "make_optimizer", "parameter_groups"]
 
@@ -27,7 +27,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, ob
     ]
 
 
-def make_optimizer(model: Sparrow, recipe: Learning) -> torch.optim.Optimizer:
+def make_optimizer(model: Sparrow, recipe: Moving) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter, arXiv:1711.05101), or Muon for inner matrices."""
     betas = (recipe.beta1, recipe.beta2)
     if recipe.optimizer == "adamw":

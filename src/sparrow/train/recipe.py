@@ -6,13 +6,13 @@ from typing import ClassVar, Literal
 from sparrow.config import Config
 from sparrow.errors import ConfigError
 from sparrow.language import _
-from sparrow.train.settings import Settings, flag
+from sparrow.train.settings import Moving, flag
 
 __all__ = ["Learning", "Recipe"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learning(Settings):
+class Learning(Moving):
     """How a model learns from rows of text, whatever they say.
 
     The defaults follow DeepSeek-V3 (arXiv:2412.19437, section 4.2) where a small model
@@ -22,7 +22,7 @@ class Learning(Settings):
     """
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "optimizer": ("adamw", "muon"),
+        **Moving.CHOICES,
         "precision": ("auto", "fp32", "bf16", "fp16"),
     }
 
@@ -30,15 +30,8 @@ class Learning(Settings):
     micro_batch_size: int = flag(0, "Rows at a time, to save memory; 0: all.")
     length: int = flag(256, "Tokens a row.")
 
-    optimizer: Literal["adamw", "muon"] = flag("adamw", "How weights follow.")
-    learning_rate: float = flag(3e-3, "The largest step, after warming up.")
-    warmup_steps: int = flag(50, "Steps until the rate is at its peak.")
     decay_frac: float = flag(0.3, "The part of all steps that goes down again.")
     floor_frac: float = flag(0.05, "The last rate, as a part of the peak.")
-    beta1: float = flag(0.9, "AdamW: memory of the gradient.")
-    beta2: float = flag(0.95, "AdamW: memory of its square.")
-    weight_decay: float = flag(0.1, "Pull of every matrix towards zero.")
-    clip_norm: float = flag(1.0, "The longest gradient that is allowed.")
 
     bias_speed: float = flag(0.01, "Step of the experts' selection bias; 0: none.")
     balance_weight: float = flag(1e-4, "Weight of the sequence balance loss.")
@@ -55,7 +48,6 @@ class Learning(Settings):
         self.at_least(1, "batch_size")
         self.at_least(2, "length")
         self.at_least(0, "micro_batch_size", "bias_speed", "mtp_weight")
-        self.above_zero("learning_rate", "clip_norm")
         self.at_most_one("decay_frac", "floor_frac")
         self._check_schedule()
 

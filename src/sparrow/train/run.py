@@ -74,6 +74,8 @@ def carry_out(
         if found is not None:
             run.go_on_from(found)
         with run.at_work(watch), stop_gently() as wish:
+            if found is None:
+                run.examine(run.before_first_step)
             while not run.is_done and not workers.any(wish.is_there):
                 run.one_step()
         return run.finish()
@@ -147,6 +149,10 @@ class Run(ABC):
     @abstractmethod
     def look(self) -> None:
         """Examine the model, and tell what was found."""
+
+    def before_first_step(self) -> None:
+        """What is done once, when a run begins and not when it goes on."""
+        return  # most kinds do nothing
 
     # ---- going on, and keeping ----
 
@@ -250,11 +256,15 @@ class Run(ABC):
         self.tell(make_line(seconds))
         every = self.recipe.evaluate_every_steps
         if (every and self.step % every == 0) or self.step == self.recipe.steps:
-            self.model.eval()
-            self.look()
-            self.model.train()
+            self.examine(self.look)
         if self._should_save():
             self.save()
+
+    def examine(self, look: Callable[[], None]) -> None:
+        """Look at the model as its users will see it."""
+        self.model.eval()
+        look()
+        self.model.train()
 
     def tell(self, line: Line) -> None:
         """Keep a line, and show it; only the leading process does."""

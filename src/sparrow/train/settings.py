@@ -5,12 +5,12 @@ A recipe is a frozen record. Each field made by `flag` is also a flag of its com
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from sparrow.errors import ConfigError
 from sparrow.language import _
 
-__all__ = ["Settings", "flag"]
+__all__ = ["Moving", "Settings", "flag"]
 
 Value = TypeVar("Value")
 
@@ -104,3 +104,24 @@ class Settings:
     def names(cls) -> Iterable[str]:
         """The names of all fields."""
         return [each.name for each in fields(cls)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moving(Settings):
+    """How weights follow their gradients."""
+
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"optimizer": ("adamw", "muon")}
+
+    optimizer: Literal["adamw", "muon"] = flag("adamw", "How weights follow.")
+    learning_rate: float = flag(3e-3, "The largest step, after warming up.")
+    warmup_steps: int = flag(50, "Steps until the rate is at its peak.")
+    beta1: float = flag(0.9, "AdamW: memory of the gradient.")
+    beta2: float = flag(0.95, "AdamW: memory of its square.")
+    weight_decay: float = flag(0.1, "Pull of every matrix towards zero.")
+    clip_norm: float = flag(1.0, "The longest gradient that is allowed.")
+
+    def __post_init__(self) -> None:
+        """Check every number that could not work."""
+        super().__post_init__()
+        self.above_zero("learning_rate", "clip_norm")
+        self.at_least(0, "weight_decay")
