@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from sparrow.config import Config
+from sparrow.cost.measure import Measured
 from sparrow.data.packing import pack
 from sparrow.data.stream import FixedRows
 from sparrow.errors import CheckpointError, ConfigError
 from sparrow.model import Sparrow
 from sparrow.text import Tokenizer
 from sparrow.text.learn import learn_tokenizer
-from sparrow.train import metrics
+from sparrow.train import metrics, run
 from sparrow.train import sft as module
 from sparrow.train.metrics import Line, Step
 from sparrow.train.run import Trained
@@ -31,9 +32,12 @@ TINY = Config.preset("pico").replace(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def few_examined() -> Iterator[None]:
+def quick_looks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "EXAMINED", 20)
+        # how fast this machine multiplies is told and changes nothing
+        rate = Measured(median=1e9, low=1e9, high=1e9, values=(1e9,))
+        patch.setattr(run, "matmul_rate", lambda **_where: rate)
         yield
 
 
@@ -110,7 +114,7 @@ def test_traces_to_imitate_and_traces_to_look_at_share_no_problem(
     assert not sides[0] & sides[1]
 
 
-@pytest.mark.parametrize("step", [1, 5, 7])
+@pytest.mark.parametrize("step", [1, 5])
 def test_cut_at_any_step_it_ends_with_the_same_bits(
     recipe: SftRecipe, whole: Trained, tmp_path: Path, step: int
 ) -> None:
