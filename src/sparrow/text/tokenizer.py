@@ -11,7 +11,8 @@ from tokenizers import Tokenizer as FastTokenizer
 from sparrow.errors import CheckpointError
 from sparrow.language import _
 from sparrow.runtime import atomic_write
-from sparrow.text.chat import END
+from sparrow.text import chat
+from sparrow.text.chat import CHAT_TEMPLATE, END
 
 __all__ = ["Message", "Tokenizer"]
 
@@ -137,6 +138,10 @@ class Tokenizer:
         if self.chat_template is None:
             raise CheckpointError(
                 _("this model has no chat template, so it cannot hold a conversation.")
+            )
+        if self.chat_template == CHAT_TEMPLATE:  # a hundred times as fast
+            return self.encode(
+                chat.write_chat(messages, ask=True, open_thought=open_thought)
             )
         # A template is a program from the checkpoint: it runs in Jinja's sandbox.
         template = ImmutableSandboxedEnvironment(
