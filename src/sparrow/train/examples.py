@@ -1,7 +1,7 @@
 """Conversations to imitate: all is read, only what the assistant says is learned."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,7 +12,15 @@ from sparrow.errors import ConfigError
 from sparrow.language import _
 from sparrow.text import Tokenizer
 
-__all__ = ["Example", "answer_mask", "entropy", "example", "is_sure", "pack_whole"]
+__all__ = [
+    "Example",
+    "answer_mask",
+    "entropy",
+    "example",
+    "is_sure",
+    "pack_whole",
+    "refuse_longer",
+]
 
 
 @dataclass(frozen=True)
@@ -59,35 +67,55 @@ def pack_whole(
 ) -> Packed:
     """Lay conversations into rows without cutting any; learn only the answers.
 
+    Args:
+        examples: each with its `prompt` and its `answer`; `len` counts `end`, too.
+        length: tokens a row, T.
+        assistant: the token that says that the assistant speaks.
+        end: the token that closes each turn.
+
+    Shapes:
+        returns [R, T] each.
+
     Raises:
         ConfigError: one of them is longer than a row.
     """
-    # 1. A conversation that does not fit into its row begins the next one; what is
-    #    left over is filled with empty documents, which predict nothing.
+    refuse_longer(examples, length)
     documents: list[tuple[int, ...]] = []
     left = length
     for each in examples:
-        if len(each) > length:
-            raise ConfigError(
-                _(
-                    "an example has {got} tokens and a row {length}: take longer rows "
-                    "or easier problems.",
-                    got=len(each),
-                    length=length,
-                )
-            )
+        # 1. If it does not fit, fill the row up with empty documents: one token each.
         if len(each) > left:
             documents += [()] * left
             left = length
+        # 2. Lay it down: its prompt and its answer are one document.
         documents.append((*each.prompt, *each.answer))
         left = (left - len(each)) or length
+    # 3. Pack: the documents fill whole rows now, so nothing is cut.
     packed = packing.pack(documents, length, end)
-    # 2. A target is kept if the assistant wrote it; it stands one place further on.
+    # 4. A target is learned if the assistant wrote it; it stands one place further on.
     mask = answer_mask(packed.tokens, assistant=assistant, end=end)
     learned = torch.zeros_like(mask)
     learned[:, :-1] = mask[:, 1:]
-    targets = packed.targets.where(learned, IGNORED)
-    return Packed(packed.tokens, targets, packed.positions, packed.document)
+    # 5. All other targets are IGNORED.
+    return replace(packed, targets=packed.targets.where(learned, IGNORED))
+
+
+def refuse_longer(examples: Sequence[Example], length: int) -> None:
+    """Refuse conversations that no row can hold.
+
+    Raises:
+        ConfigError: the longest has more than `length` tokens.
+    """
+    longest = max(map(len, examples), default=0)
+    if longest > length:
+        raise ConfigError(
+            _(
+                "an example has {got} tokens and a row {length}: take longer rows "
+                "or easier problems.",
+                got=longest,
+                length=length,
+            )
+        )
 
 
 def entropy(logits: Tensor) -> Tensor:
