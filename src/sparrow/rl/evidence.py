@@ -8,24 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from sparrow import checkpoints, runtime
+from sparrow import checkpoints
 from sparrow.config import Config
-from sparrow.data import countdown
 from sparrow.errors import CheckpointError, ConfigError
 from sparrow.evaluate import run as evaluation
 from sparrow.language import _
 from sparrow.model import Sparrow
+from sparrow.rl import problems
+from sparrow.rl.recipe import GrpoRecipe
 from sparrow.text import Tokenizer
 from sparrow.train import state
-from sparrow.verify import Countdown
+from sparrow.verify import Problem
 
 __all__ = [
     "BEFORE",
@@ -42,8 +41,8 @@ __all__ = [
 
 FILE = "07_grpo.safetensors"
 BEFORE = "pico-cold-start"  # the model that the lab starts from
-PROBLEMS, LARGEST = 300, 12
-EXAMINATION_SEED = 7_000_007
+PROBLEMS = 200
+HARDLY = 1e-5  # of its size: less than one step of training
 OWN = 0.3  # of the way from BEFORE: so far a run must be from every shipped one
 Weights = dict[str, Tensor]
 
@@ -54,17 +53,15 @@ class Evidence:
 
     weights: Weights
     config: dict[str, Any]
-    tokenizer: bytes
     recipe: dict[str, Any]  # with the learner's own seed
     rewards: list[float]  # the mean reward of every step
     claim: dict[str, Any]
 
 
 @cache
-def examination() -> tuple[Countdown, ...]:
+def examination() -> tuple[Problem, ...]:
     """The problems that everybody's model is asked: no training ever met them."""
-    draw = runtime.generator(EXAMINATION_SEED)
-    return tuple(countdown.problems(draw, PROBLEMS, largest=LARGEST, held_out=True))
+    return tuple(problems.examination(GrpoRecipe(), PROBLEMS))
 
 
 def solved(model: Sparrow, tokenizer: Tokenizer) -> list[bool]:
@@ -95,9 +92,10 @@ def leave(path: Path, *, run: Path, claim: Mapping[str, Any]) -> Path:
             _("{folder} holds no finished run: let it come to its end.", folder=run)
         )
     model, _tokenizer = opened(folder)
-    tensors = {f"model.{name}": each for name, each in model.state_dict().items()}
-    file = bytearray((folder / "tokenizer.json").read_bytes())
-    tensors["tokenizer"] = torch.frombuffer(file, dtype=torch.uint8)
+    # Copies: tied weights share their memory, and a file of tensors may not.
+    tensors = {
+        f"model.{name}": each.clone() for name, each in model.state_dict().items()
+    }
     told = {
         "config": model.config.to_dict(),
         "recipe": json.loads((run / "recipe.json").read_bytes()),
@@ -132,7 +130,6 @@ def read(data: bytes) -> Evidence:
                 if name.startswith("model.")
             },
             config=dict(told["config"]),
-            tokenizer=tensors["tokenizer"].numpy().tobytes(),
             recipe=dict(told["recipe"]),
             rewards=[float(each) for each in told["rewards"]],
             claim=dict(told["claim"]),
@@ -157,9 +154,9 @@ def refuse_shipped(found: Evidence) -> None:
         other = shipped(name)
         if not same_shapes(found.weights, other):
             continue
-        way = distance(other, start) if name != BEFORE else distance(other, {})
-        near = OWN * way if name != BEFORE else 1e-6 * way
-        if distance(found.weights, other) <= near:
+        # How far that model went; the first one went nowhere, so any step will do.
+        way = distance(other, start) * OWN
+        if distance(found.weights, other) <= max(way, HARDLY * size(other)):
             raise CheckpointError(
                 _(
                     "This is {name}, a model that travels with the package, or nearly "
@@ -182,13 +179,15 @@ def same_shapes(one: Weights, other: Weights) -> bool:
 
 
 def distance(one: Weights, other: Weights) -> float:
-    """How far two models are apart; an empty one stands at zero."""
-    total = 0.0
-    for name, each in one.items():
-        if each.is_floating_point():
-            away = each.double() - other[name].double() if other else each.double()
-            total += float((away**2).sum())
-    return total**0.5
+    """How far two models of the same shapes are apart."""
+    return size(
+        {name: each.double() - other[name].double() for name, each in one.items()}
+    )
+
+
+def size(weights: Weights) -> float:
+    """How long all weights are, as one vector."""
+    return sum(float((each.double() ** 2).sum()) for each in weights.values()) ** 0.5
 
 
 def measured(found: Evidence) -> dict[str, list[bool]]:
@@ -205,10 +204,18 @@ def measured(found: Evidence) -> dict[str, list[bool]]:
         raise CheckpointError(
             _("the file that the lab leaves is damaged ({reason}).", reason=error)
         ) from error
-    with TemporaryDirectory() as folder:
-        (Path(folder) / "tokenizer.json").write_bytes(found.tokenizer)
-        tokenizer = Tokenizer(Path(folder))
+    # Reward changes no tokenizer, so nobody has to hand one in.
+    first, tokenizer = opened(checkpoints.find(BEFORE))
+    if model.config.vocab_size != first.config.vocab_size:
+        raise CheckpointError(
+            _(
+                "The model has {got} tokens, {name} has {want}: begin with that one.",
+                got=model.config.vocab_size,
+                name=BEFORE,
+                want=first.config.vocab_size,
+            )
+        )
     return {
-        "before": solved(*opened(checkpoints.find(BEFORE))),
+        "before": solved(first, tokenizer),
         "after": solved(model.eval(), tokenizer),
     }
