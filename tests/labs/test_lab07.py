@@ -20,7 +20,7 @@ CLIP = "sparrow.rl.surrogate:clipped_surrogate"
 K3 = "sparrow.rl.surrogate:k3_kl"
 SHARE = "sparrow.rl.shares:aggregate"
 SIGNAL = "sparrow.rl.rollout:with_signal"
-BUILT = ("7.2", "7.4", "7.5", "7.6", "7.7")
+BUILT = ("7.2", "7.3", "7.4", "7.5", "7.6")
 
 
 # ---- 7.1: a guess ----
@@ -125,29 +125,7 @@ def advantage_by_where(reward: Tensor, *, scale: bool = True) -> Tensor:
     return torch.where(differs, away, 0.0)
 
 
-# ---- 7.3: why a minimum ----
-
-
-def example(ratio: Any = 2.0, advantage: Any = -1.0) -> Any:
-    return {"ratio": ratio, "advantage": advantage}
-
-
-WRONG_EXAMPLES = [
-    Mutant("untouched", example(1.0, 1.0), "nothing is clipped", 0.25),
-    Mutant("likelier and good", example(2.0, 1.0), "In which direction", 0.25),
-    Mutant("less likely and bad", example(0.5, -1.0), "In which direction", 0.25),
-    Mutant("on the bound", example(1.2, -1.0), "nothing is clipped", 0.25),
-    Mutant("no advantage", example(2.0, 0), "every gain is 0", 0.25),
-    Mutant("a negative ratio", example(-2.0), "above 0", 0),
-    Mutant("text", example("2"), "got str", 0),
-    Mutant("not a number", example(math.nan), "one number", 0),
-    Mutant("a list", [2.0, -1.0], "dictionary", 0),
-    Mutant("one name too few", {"ratio": 2.0}, "exactly these names", 0),
-]
-RIGHT_EXAMPLES = [example(), example(0.5, 1.0), example(1.21, -3)]
-
-
-# ---- 7.4: clipping ----
+# ---- 7.3: clipping ----
 
 WRONG_CLIPS = [
     Mutant("a gain", patched(CLIP, "return -", "return "), "minus is missing", 0),
@@ -173,7 +151,7 @@ WRONG_CLIPS = [
             "torch.minimum(ratio * advantage, clipped * advantage)",
             "clipped * advantage",
         ),
-        "exercise 7.3",
+        "Only the clipped gain",
         earns=0.3,
     ),
     Mutant(
@@ -253,7 +231,7 @@ def clip_by_maximum(
     return both.amax(dim=0) if not change.requires_grad else torch.max(*both)
 
 
-# ---- 7.5: the distance ----
+# ---- 7.4: the distance ----
 
 WRONG_DISTANCES = [
     Mutant(
@@ -314,7 +292,7 @@ def k3_by_expm1(logprobs: Tensor, ref_logprobs: Tensor) -> Tensor:
     return torch.expm1(-change) + change
 
 
-# ---- 7.6: who shares ----
+# ---- 7.5: who shares ----
 
 WRONG_SHARES = [
     Mutant(
@@ -427,7 +405,7 @@ def shares_by_rows(
     return torch.cat(rows).sum() / (places if kind == "dr_grpo" else max(tokens, 1))
 
 
-# ---- 7.7: groups with signal ----
+# ---- 7.6: groups with signal ----
 
 WRONG_SIGNALS = [
     Mutant("turned round", lambda reward: reward.amax(1) == reward.amin(1), "round"),
@@ -465,7 +443,7 @@ def signal_by_sets(reward: Tensor) -> Tensor:
     return torch.tensor([len(set(row)) > 1 for row in reward.tolist()])
 
 
-# ---- 7.8: the file that the lab leaves ----
+# ---- 7.7: the file that the lab leaves ----
 
 
 class Left:
@@ -529,25 +507,24 @@ EXERCISES = {
         wrong=WRONG_ADVANTAGES,
         right=[advantage.group_advantage, advantage_by_groups, advantage_by_where],
     ),
-    "7.3": harness.Exercise(wrong=WRONG_EXAMPLES, right=RIGHT_EXAMPLES),
-    "7.4": harness.Exercise(
+    "7.3": harness.Exercise(
         wrong=WRONG_CLIPS,
         right=[surrogate.clipped_surrogate, clip_by_sign, clip_by_maximum],
     ),
-    "7.5": harness.Exercise(
+    "7.4": harness.Exercise(
         wrong=WRONG_DISTANCES, right=[surrogate.k3_kl, k3_by_ratio, k3_by_expm1]
     ),
-    "7.6": harness.Exercise(
+    "7.5": harness.Exercise(
         wrong=WRONG_SHARES, right=[shares.aggregate, shares_by_weights, shares_by_rows]
     ),
-    "7.7": harness.Exercise(
+    "7.6": harness.Exercise(
         wrong=WRONG_SIGNALS,
         right=[rollout.with_signal, signal_by_first, signal_by_sets],
     ),
 }
 
 
-LEFT = {"7.8": harness.Exercise(WRONG_LEFT, RIGHT_LEFT)}
+LEFT = {"7.7": harness.Exercise(WRONG_LEFT, RIGHT_LEFT)}
 
 
 @pytest.mark.parametrize(*harness.wrong(EXERCISES))
@@ -582,7 +559,7 @@ def _answer_with(left: Left, monkeypatch: pytest.MonkeyPatch) -> None:
     from sparrow.checks import drivers
 
     monkeypatch.setitem(
-        drivers.DRIVERS, find("7.8").driver, lambda _object, _inputs: left.told
+        drivers.DRIVERS, find("7.7").driver, lambda _object, _inputs: left.told
     )
 
 
@@ -590,11 +567,11 @@ def test_without_the_file_nothing_is_earned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPARROW_HOME", str(tmp_path))
-    outcome = harness.run_public(find("7.8"), None)
+    outcome = harness.run_public(find("7.7"), None)
     assert outcome.points_frac == 0
     assert "07_grpo.safetensors is not there" in outcome.groups[0].message
     (tmp_path / evidence.FILE).write_bytes(b"no safetensors at all")
-    outcome = harness.run_public(find("7.8"), None)
+    outcome = harness.run_public(find("7.7"), None)
     assert outcome.points_frac == 0
     assert "is damaged" in outcome.groups[0].message
 

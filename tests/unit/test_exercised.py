@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from sparrow.checks import library
 from sparrow.cost import ledger, published
 from sparrow.data.stream import Stream
 from sparrow.lab import catalogue
+from sparrow.rl import objective
+from sparrow.rl.loop import Reinforcement
+from sparrow.rl.recipe import GrpoRecipe
 from sparrow.text import bpe
 from sparrow.train import state
 from sparrow.train.learner import Learner
@@ -91,7 +95,47 @@ def train_two_steps():
         state.save_state(Path(folder), found)
 
 
+def learn_from_reward():
+    """One step of lab 07: drawn, rewarded, compared and learned from."""
+    recipe = GrpoRecipe(
+        style="zero",
+        questions=2,
+        group_size=2,
+        max_new_tokens=3,
+    )
+    marks = itertools.count()  # no two answers earn the same
+    with tempfile.TemporaryDirectory() as folder:
+        learner = Reinforcement(
+            recipe,
+            Path(folder),
+            Team(0, 1, torch.device("cpu")),
+            say=lambda _sentence: None,
+            earn=lambda _problem, _text, _score: float(next(marks)),
+        )
+        learner.step_once()
+
+
+def lose():
+    """The loss of two answers of two tokens, beside a reference."""
+    numbers = torch.full((2, 2), -1.0)
+    objective.policy_loss(
+        numbers,
+        numbers,
+        torch.ones(2),
+        torch.ones(2, 2),
+        kind="dapo",
+        clip_low=0.2,
+        clip_high=0.28,
+        ref_logprobs=numbers,
+    )
+
+
 CALLERS = {
+    "sparrow.rl.advantage:group_advantage": learn_from_reward,
+    "sparrow.rl.surrogate:clipped_surrogate": lose,
+    "sparrow.rl.surrogate:k3_kl": lose,
+    "sparrow.rl.shares:aggregate": lose,
+    "sparrow.rl.rollout:with_signal": learn_from_reward,
     "sparrow.text.bpe:count_pairs": learn_and_encode,
     "sparrow.text.bpe:join": learn_and_encode,
     "sparrow.text.bpe:train": learn_and_encode,

@@ -6,7 +6,6 @@ from sparrow.checks.lab07 import (
     gained,
     groups,
     means,
-    minimum,
     signals,
 )
 
@@ -14,7 +13,6 @@ __all__ = ["CHECKS"]
 
 CHECKS = {
     **groups.CHECKS,
-    **minimum.CHECKS,
     **clips.CHECKS,
     **distances.CHECKS,
     **means.CHECKS,

@@ -1,4 +1,4 @@
-"""Exercise 7.4: a token's gain, held between two bounds."""
+"""Exercise 7.3: a token's gain, held between two bounds."""
 
 from collections.abc import Callable
 
@@ -127,7 +127,7 @@ def causes() -> Causes:
             of(lambda r, h, a: -r * a),
         ),
         (
-            _("Only the clipped gain is left: exercise 7.3 shows what goes wrong."),
+            _("Only the clipped gain is left: where it is flat, nothing is mended."),
             of(lambda r, h, a: -h * a),
         ),
         (
@@ -166,8 +166,8 @@ def causes() -> Causes:
 
 
 CHECKS = {
-    "7.4": Check(
-        exercise="7.4",
+    "7.3": Check(
+        exercise="7.3",
         solution="sparrow.rl.surrogate:clipped_surrogate",
         groups={INSIDE: 0.3, HELD: 0.45, GRADIENT: 0.25},
         cases=cases,

@@ -1,4 +1,4 @@
-"""Exercise 7.5: the distance to a reference, never negative."""
+"""Exercise 7.4: the distance to a reference, never negative."""
 
 import torch
 from torch import Tensor
@@ -107,8 +107,8 @@ def causes() -> Causes:
 
 
 CHECKS = {
-    "7.5": Check(
-        exercise="7.5",
+    "7.4": Check(
+        exercise="7.4",
         solution="sparrow.rl.surrogate:k3_kl",
         groups={NEAR: 0.3, FAR: 0.45, GRADIENT: 0.25},
         cases=cases,

@@ -1,4 +1,4 @@
-"""Exercise 7.8: the learner's own run, and a gain that is there when asked again."""
+"""Exercise 7.7: the learner's own run, and a gain that is there when asked again."""
 
 import math
 import statistics
@@ -138,8 +138,8 @@ def compare_claim(
 
 
 CHECKS = {
-    "7.8": Check(
-        exercise="7.8",
+    "7.7": Check(
+        exercise="7.7",
         groups={TRAINED: 0.3, GAINED: 0.7},
         cases=cases,
         expected=nothing_expected,

@@ -1,4 +1,4 @@
-"""Exercise 7.6: six losses, three ways to share: by answer, by token, by place."""
+"""Exercise 7.5: six losses, three ways to share: by answer, by token, by place."""
 
 from collections.abc import Callable
 from typing import Any
@@ -174,8 +174,8 @@ def causes(kind: str) -> Causes:
 
 
 CHECKS = {
-    "7.6": Check(
-        exercise="7.6",
+    "7.5": Check(
+        exercise="7.5",
         solution="sparrow.rl.shares:aggregate",
         groups={ANSWERS: 0.3, TOKENS: 0.25, PLACES: 0.2, PART: 0.25},
         cases=cases,

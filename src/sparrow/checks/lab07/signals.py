@@ -1,4 +1,4 @@
-"""Exercise 7.7: which groups of answers can teach something."""
+"""Exercise 7.6: which groups of answers can teach something."""
 
 from collections.abc import Callable
 
@@ -115,8 +115,8 @@ def causes() -> Causes:
 
 
 CHECKS = {
-    "7.7": Check(
-        exercise="7.7",
+    "7.6": Check(
+        exercise="7.6",
         solution="sparrow.rl.rollout:with_signal",
         groups={RIGHT_OR_WRONG: 0.6, PARTS: 0.4},
         cases=cases,
