@@ -86,9 +86,9 @@ def test_constraints_name_each_package_once_and_torch_without_its_build():
 
 def test_conda_users_get_the_same_environment():
     wanted = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
-    python, pip, by_pip = wanted["dependencies"]
+    python, pip, compiled, by_pip = wanted["dependencies"]
     assert python == f"python{PROJECT['requires-python']}"
-    assert pip == "pip"
+    assert (pip, compiled) == ("pip", "pycosat")
     assert by_pip["pip"] == [
         "--constraint constraints.txt",
         f"--editable .[{','.join(PROJECT['optional-dependencies'])}]",
