@@ -7,7 +7,13 @@ values, and nothing here decides whether an answer is right.
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from sparrow.checks import by_reward, by_tokens, left_behind, power_cut
+from sparrow.checks import (
+    by_imitation,
+    by_reward,
+    by_tokens,
+    left_behind,
+    power_cut,
+)
 from sparrow.checks.protocol import Plain, copied, plain
 from sparrow.errors import CheckError
 from sparrow.language import _
@@ -179,11 +185,13 @@ def _records(inputs: dict[str, Any]) -> dict[str, Any]:
 
 DRIVERS: dict[str, Driver] = {
     "call": call,
+    "admitted": by_imitation.admitted,
     "balanced": balanced,
     "counted": counted,
     "record": call,  # the same: records become dictionaries
     "value": value,
     "gradient": gradient,
+    "imitated": by_imitation.imitated,
     "interrupted": power_cut.interrupted,
     "joined": by_tokens.joined,
     "learned": by_tokens.learned,

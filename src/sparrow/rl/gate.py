@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sparrow.errors import GateError
 from sparrow.evaluate.intervals import Interval, wilson_interval
-from sparrow.evaluate.run import ask
+from sparrow.evaluate.run import Answers, ask
 from sparrow.language import _
 from sparrow.model import Sparrow
 from sparrow.rl import problems, rollout
@@ -18,7 +18,7 @@ from sparrow.rl.recipe import GrpoRecipe
 from sparrow.runtime import generator
 from sparrow.text import Tokenizer
 
-__all__ = ["Gate", "decide", "measure"]
+__all__ = ["Gate", "decide", "draw", "measure"]
 
 QUESTIONS, SAMPLES = 64, 8
 LOW, HIGH = 0.2, 0.6  # of pass@1
@@ -94,9 +94,9 @@ class Gate:
         return not self.warnings()
 
 
-def measure(model: Sparrow, tokenizer: Tokenizer, recipe: GrpoRecipe) -> Gate:
-    """Draw eight answers to each of 64 problems that training may meet."""
-    found = ask(
+def draw(model: Sparrow, tokenizer: Tokenizer, recipe: GrpoRecipe) -> Answers:
+    """Eight answers to each of 64 problems that training may meet."""
+    return ask(
         model,
         tokenizer,
         problems.examination(recipe, QUESTIONS, held_out=False),
@@ -106,6 +106,11 @@ def measure(model: Sparrow, tokenizer: Tokenizer, recipe: GrpoRecipe) -> Gate:
         form=recipe.form,
         generator=generator(recipe.seed),
     )
+
+
+def measure(model: Sparrow, tokenizer: Tokenizer, recipe: GrpoRecipe) -> Gate:
+    """The four figures, from eight answers to each of 64 problems."""
+    found = draw(model, tokenizer, recipe)
     right = found.rewards == 1
     return Gate(
         pass1=wilson_interval(int(right.sum()), right.numel()),

@@ -89,7 +89,7 @@ def pack_whole(
             left = length
         # 2. Lay it down: its prompt and its answer are one document.
         documents.append((*each.prompt, *each.answer))
-        left = (left - len(each)) or length
+        left -= len(each)
     # 3. Pack: the documents fill whole rows now, so nothing is cut.
     packed = packing.pack(documents, length, end)
     # 4. A target is learned if the assistant wrote it; it stands one place further on.
