@@ -1,6 +1,6 @@
 """Checks of lab 06: which mark, mask, row or choice was taken for another."""
 
-from sparrow.checks.lab06 import chats, counter, gate, masks, packs, sure
+from sparrow.checks.lab06 import chats, counter, gate, masks, openness, packs
 
 __all__ = ["CHECKS"]
 
@@ -9,6 +9,6 @@ CHECKS = {
     **chats.CHECKS,
     **masks.CHECKS,
     **packs.CHECKS,
-    **sure.CHECKS,
+    **openness.CHECKS,
     **counter.CHECKS,
 }

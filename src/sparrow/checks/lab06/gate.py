@@ -1,4 +1,4 @@
-"""Exercises 6.1 and 6.8: a guess, and a cold start that stands before the gate."""
+"""Exercises 6.1 and 6.7: a guess, and a cold start that stands before the gate."""
 
 import math
 
@@ -136,8 +136,8 @@ def compare_gate(actual: dict[str, Plain]) -> Verdict:
 
 CHECKS = {
     "6.1": guess_check("6.1", "a number of problems", lambda: _("problems")),
-    "6.8": Check(
-        exercise="6.8",
+    "6.7": Check(
+        exercise="6.7",
         groups={OWN: 0.2, FIGURES: 0.4, OPEN: 0.4},
         cases=cases,
         expected=nothing_expected,

@@ -1,11 +1,11 @@
-"""Exercises 6.6 and 6.7: how open a choice is, and when imitation must stop."""
+"""Exercise 6.6: how open a choice is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from sparrow.checks.compare import compare_close, compare_equal
+from sparrow.checks.compare import compare_close
 from sparrow.checks.protocol import Case, Check, Plain, Verdict
 from sparrow.language import _
 from sparrow.train import examples
@@ -13,11 +13,6 @@ from sparrow.train import examples
 __all__ = ["CHECKS"]
 
 ONE, MANY, EXTREME = "one choice", "many choices", "large numbers, few bits"
-STOPS, GOES_ON = "it stops", "it goes on"
-FLOOR = 0.1
-
-
-# ---- 6.6: entropy ----
 
 
 def choices(generator: torch.Generator, hidden: bool) -> list[Case]:
@@ -117,91 +112,6 @@ def slips() -> list[tuple[str, Callable[[Tensor], Tensor]]]:
     ]
 
 
-# ---- 6.7: is_sure ----
-
-
-def looks(generator: torch.Generator, hidden: bool) -> list[Case]:
-    """No look, one look, low ones at the end, in the middle, at the beginning."""
-    found: dict[tuple[str, str], list[float]] = {
-        ("two low looks", STOPS): [0.08, 0.05],
-        ("low at last", STOPS): [0.5, 0.3, 0.09, 0.08],
-        ("exactly at the floor", STOPS): [0.2, FLOOR, FLOOR],
-        ("no look", GOES_ON): [],
-        ("one look", GOES_ON): [0.01],
-        ("one low look", GOES_ON): [0.3, 0.2, 0.05],
-        ("up again", GOES_ON): [0.05, 0.06, 0.2],
-        ("low, up, low", GOES_ON): [0.05, 0.2, 0.05],
-        ("low at first", GOES_ON): [0.05, 0.04, 0.3, 0.3],
-        ("a low mean", GOES_ON): [0.3, 0.12, 0.02],
-    }
-    if hidden:
-        for number in range(4):
-            drawn = torch.rand(5, generator=generator)
-            high, low = (0.11 + 0.4 * drawn).tolist(), (0.09 * drawn).tolist()
-            found[f"drawn {number}", STOPS] = high[:3] + low[:2]
-            found[f"drawn {number}", GOES_ON] = low[:2] + high[:1] + low[2:3]
-    return [
-        Case(name, group, {"entropies": list(told), "floor": FLOOR})
-        for (name, group), told in found.items()
-    ]
-
-
-def stop(case: Case) -> Plain:
-    """What the library decides."""
-    return examples.is_sure(**case.inputs)  # type: ignore[arg-type]
-
-
-def compare_stop(case: Case, wanted: Plain, actual: Plain) -> Verdict:
-    """Yes or no, and nothing else."""
-    return compare_equal(actual, wanted, causes=rules(), inputs=case.inputs)
-
-
-def rules() -> list[tuple[str, Callable[[Sequence[float], float], bool]]]:
-    """What each likely mistake decides."""
-    return [
-        (
-            _("One low look is enough here: it may be low by chance."),
-            lambda entropies, floor: bool(entropies) and entropies[-1] <= floor,
-        ),
-        (
-            _("Low looks that are long ago stop it: only the last two count."),
-            lambda entropies, floor: sum(each <= floor for each in entropies) >= 2,
-        ),
-        (
-            _("Any low look stops it: both of the last two must be low."),
-            lambda entropies, floor: any(each <= floor for each in entropies),
-        ),
-        (
-            _("The mean of two may be low while one of them is not."),
-            lambda entropies, floor: (
-                len(entropies) > 1 and sum(entropies[-2:]) / 2 <= floor
-            ),
-        ),
-        (
-            _("At the floor counts as low."),
-            lambda entropies, floor: len(entropies) > 1 and max(entropies[-2:]) < floor,
-        ),
-        (
-            _("It stops where choices are still open: low entropy is what is feared."),
-            lambda entropies, floor: (
-                len(entropies) > 1 and min(entropies[-2:]) >= floor
-            ),
-        ),
-        (
-            _("All looks are asked to be low: only the last two count."),
-            lambda entropies, floor: (
-                len(entropies) > 1 and all(each <= floor for each in entropies)
-            ),
-        ),
-        (
-            _("With fewer than two looks nothing is known yet."),
-            lambda entropies, floor: all(each <= floor for each in entropies[-2:]),
-        ),
-        (_("It never stops."), lambda **_told: False),
-        (_("It always stops."), lambda **_told: True),
-    ]
-
-
 CHECKS = {
     "6.6": Check(
         exercise="6.6",
@@ -210,13 +120,5 @@ CHECKS = {
         cases=choices,
         expected=openness,
         compare=compare_openness,
-    ),
-    "6.7": Check(
-        exercise="6.7",
-        solution="sparrow.train.examples:is_sure",
-        groups={STOPS: 0.5, GOES_ON: 0.5},
-        cases=looks,
-        expected=stop,
-        compare=compare_stop,
     ),
 }
