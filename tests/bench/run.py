@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import model_speed, training
+from tests.bench import model_speed, reinforcement, training
 from tests.bench.measure import Result, write
 
 BENCHES: dict[str, Callable[[], Result]] = {
@@ -19,6 +19,8 @@ BENCHES: dict[str, Callable[[], Result]] = {
     "generate": model_speed.generate,
     "generate_groups": model_speed.generate_groups,
     "cache_bytes": model_speed.cache_bytes,
+    "grpo_step": reinforcement.grpo_step,
+    "grpo_cost_to_accuracy": reinforcement.grpo_cost_to_accuracy,
 }
 
 

@@ -18,20 +18,15 @@ import click
 
 from sparrow import runtime
 from sparrow.checkpoints import FOLDER, LOG, MANIFEST
+from sparrow.checkpoints.stages import STAGES
 from sparrow.errors import SparrowError
 from sparrow.language import _
 
-__all__ = ["STAGES", "checkpoint", "manifest"]
+__all__ = ["checkpoint", "manifest"]
 
 ROOT = Path(__file__).parents[2]
-# The committed commands; everything that is not named here is a recipe's default.
-STAGES: dict[str, tuple[str, ...]] = {
-    "pico-base": (
-        *("pretrain", "--preset", "pico", "--steps", "1500", "--compile"),
-        *("--batch-size", "16", "--micro-batch-size", "8", "--optimizer", "muon"),
-    ),
-}
-THINNED = 20  # of the log, one step in so many is kept
+LONG = ("step", "rollouts")  # kinds of lines that come at every step
+THINNED = 20  # of those, one in so many is kept
 
 
 class TrainingError(SparrowError):
@@ -42,24 +37,13 @@ def manifest(name: str, run: Path, model: Path) -> dict[str, object]:
     """What the model is, how it was made, on what machine, and how good it is."""
     import torch
 
-    from sparrow.train import metrics
-
-    steps, looks = metrics.read(run)
     here = runtime.machine()
-    last = steps[-1]
     return {
         "name": name,
-        "command": " ".join(("sparrow", *STAGES[name])),
+        "command": " ".join(("sparrow", *STAGES[name].words())),
+        "after": STAGES[name].after,
         "recipe": json.loads((run / "recipe.json").read_text("utf-8")),
-        "training": {
-            "steps": last.step,
-            "tokens": last.tokens,
-            "seconds": round(last.seconds, 1),
-            "last_loss_nats_per_token": last.loss,
-        },
-        "held_out_bits_per_byte": {
-            each.part: each.bits_per_byte for each in looks if each.step == last.step
-        },
+        **_results(run),
         "machine": {
             "cores": here.cores,
             "threads": torch.get_num_threads(),
@@ -77,9 +61,32 @@ def manifest(name: str, run: Path, model: Path) -> dict[str, object]:
     }
 
 
+def _results(run: Path) -> dict[str, object]:
+    """The last line of each kind that the run told, and its last look at each part."""
+    lines = (run / LOG).read_text("utf-8").splitlines()
+    last: dict[str, dict[str, object]] = {}
+    parts: dict[str, object] = {}
+    for line in map(json.loads, lines):
+        if line["kind"] == "held_out":
+            parts[line["part"]] = line["bits_per_byte"]
+        else:
+            last[line.pop("kind")] = line
+    found: dict[str, object] = {}
+    if step := last.pop("step", None):
+        found["training"] = {
+            "steps": step["step"],
+            "tokens": step["tokens"],
+            "seconds": round(float(str(step["seconds"])), 1),
+            "last_loss_nats_per_token": step["loss"],
+        }
+    if parts:
+        found["held_out_bits_per_byte"] = parts
+    return found | last
+
+
 def _is_kept(line: str) -> bool:
     told = json.loads(line)
-    return bool(told["kind"] != "step" or told["step"] % THINNED == 0)
+    return bool(told["kind"] not in LONG or told["step"] % THINNED == 0)
 
 
 @click.command()
@@ -94,7 +101,7 @@ def checkpoint(name: str, run: Path | None) -> None:
     folder = run or runtime.home_folder() / "shipped" / name
     command = [
         *(sys.executable, "-c", "from sparrow.cli import main; main()"),
-        *(*STAGES[name], "--folder", str(folder)),
+        *(*STAGES[name].words(), "--folder", str(folder)),
     ]
     done = subprocess.run(command, check=False)
     model = folder / "model"

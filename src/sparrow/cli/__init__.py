@@ -14,6 +14,7 @@ __all__ = ["main"]
         "pretrain": "sparrow.cli.pretrain:pretrain",
         "sft": "sparrow.cli.sft:sft",
         "grpo": "sparrow.cli.grpo:grpo",
+        "reproduce": "sparrow.cli.reproduce:reproduce",
         "chat": "sparrow.cli.chat:chat",
         "cost": "sparrow.cli.cost:cost",
     },

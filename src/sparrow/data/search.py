@@ -20,6 +20,7 @@ from sparrow.verify import Countdown
 __all__ = ["Step", "Try", "moves", "random_result", "trace", "tries_of", "write"]
 
 LIMIT = 999  # no step makes more
+GOES_ON = 0.3  # how often somebody without patience tries once more
 LOOK = re.compile(r"(=[0-9]+)[<=>][0-9]+$")  # at the end of a try
 
 
@@ -104,29 +105,30 @@ def random_result(numbers: Sequence[int], generator: torch.Generator) -> int:
 
 
 def trace(problem: Countdown, generator: torch.Generator, *, patience: float) -> str:
-    """How an impatient person searches: a few tries, and then any answer at all.
+    """How people search: some to the end, most until they have had enough.
 
-    Each try begins in a way that was not tried yet, drawn at random, and ends as near
-    to the target as one step can. Patience wears out: after k tries that missed, the
-    person goes on with probability patience^k, and otherwise answers with what was
-    tried last.
+    The ways to begin stand in a fixed order. A person begins with any of them, goes on
+    with the next one, and ends each try as near to the target as one step can. Few
+    are patient: the others give up after most tries that miss, and answer with that.
 
     Args:
         problem: what is asked.
-        generator: decides what is tried, and when to give up.
-        patience: 1: only a search that has no way left ends without the target.
+        generator: decides where to begin, who is patient, and when to give up.
+        patience: the share of people who search to the end.
     """
+    is_patient = float(torch.rand((), generator=generator)) < patience
     begun = moves(problem.numbers)
-    order = torch.randperm(len(begun), generator=generator).tolist()
+    first = _draw(len(begun), generator)
     chances = torch.rand(len(begun), generator=generator).tolist()
     tries: list[Try] = []
-    for place, chance in zip(order, chances, strict=True):
-        step, left = begun[place]
+    for place, chance in enumerate(chances, start=first):
+        step, left = begun[place % len(begun)]
         found = _finish([step], left, problem.target, generator)
         if found is None:
             continue
         tries.append(found)
-        if found.reached == problem.target or chance >= patience ** len(tries):
+        goes_on = is_patient or chance < GOES_ON
+        if found.reached == problem.target or not goes_on:
             break
     return write(tries, problem.target)
 

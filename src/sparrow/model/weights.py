@@ -36,6 +36,9 @@ SHARED_COPIES = ("embed_tokens.weight", "shared_head.head.weight")
 Model = TypeVar("Model", bound="Sparrow")
 
 
+ALIGNMENT = 64  # bytes
+
+
 def save_checkpoint(model: "Sparrow", folder: Path) -> None:
     """Write the two files, each whole or not at all.
 
@@ -63,11 +66,21 @@ def load(model_class: type[Model], path: Path) -> Model:
     with torch.device("meta"):  # no time is spent on weights that are replaced at once
         model = model_class(config)
     _compare(path, model.state_dict(), found)
-    model.load_state_dict(found, assign=True)
+    aligned = {name: _aligned(each) for name, each in found.items()}
+    model.load_state_dict(aligned, assign=True)
     model.inverse_freq = rope.frequencies(config)
     if config.tie_word_embeddings:
         model.lm_head.weight = model.embed_tokens.weight
     return model
+
+
+def _aligned(tensor: Tensor) -> Tensor:
+    """The same numbers at an address as PyTorch would choose.
+
+    A mapped file begins where it likes, and the last bits of a product depend on that:
+    two runs from one checkpoint would differ.
+    """
+    return tensor if tensor.data_ptr() % ALIGNMENT == 0 else tensor.clone()
 
 
 def to_published(model: "Sparrow") -> dict[str, Tensor]:

@@ -288,7 +288,7 @@ class Reinforcement(Run):
             whole=whole,
         )
         result.loss.backward()
-        found.loss += float(result.loss) / recipe.updates
+        found.loss += float(result.loss.detach()) / recipe.updates
         found.kl += float(0.0 if result.kl is None else result.kl) / recipe.updates
         found.clip_low += float(result.clip_low_frac) / recipe.updates
         found.clip_high += float(result.clip_high_frac) / recipe.updates

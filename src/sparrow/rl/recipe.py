@@ -43,7 +43,7 @@ class GrpoRecipe(Moving):
 
     questions: int = flag(32, "Questions a step, over all processes.")
     group_size: int = flag(8, "Answers to each question.")
-    max_new_tokens: int = flag(128, "The longest answer, in tokens.")
+    max_new_tokens: int = flag(192, "The longest answer, in tokens.")
     temperature: float = flag(1.0, "How boldly answers are drawn.")
     refill: int = flag(0, "Times to draw again for groups without signal.")
 

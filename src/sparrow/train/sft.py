@@ -44,11 +44,12 @@ class Imitating(Learning):
     """How a model imitates answers, whoever wrote them."""
 
     init: str = flag("pico-base", "Model to start from: a folder or a shipped one.")
-    entropy_floor: float = flag(0.1, "Stop when choices are this sure, nats a token.")
+    entropy_floor: float = flag(0.05, "Stop when choices are this sure, nats a token.")
 
-    steps: int = flag(600, "How many steps at most.")
-    length: int = flag(128, "Tokens a row.")
-    micro_batch_size: int = flag(16, "Rows at a time, to save memory; 0: all.")
+    steps: int = flag(800, "How many steps at most.")
+    length: int = flag(192, "Tokens a row.")
+    batch_size: int = flag(24, "Rows of text a step, over all processes.")
+    micro_batch_size: int = flag(12, "Rows at a time, to save memory; 0: all.")
     optimizer: Literal["adamw", "muon"] = flag("muon", "How weights follow.")
     warmup_steps: int = flag(20, "Steps until the rate is at its peak.")
     bias_speed: float = flag(1e-3, "Step of the experts' selection bias; 0: none.")
@@ -67,8 +68,8 @@ class SftRecipe(Imitating):
 
     numbers: int = flag(3, "Numbers a problem; more are harder.")
     largest: int = flag(12, "The largest number given.")
-    examples: int = flag(40_000, "Search traces to imitate.")
-    patience: float = flag(0.4, "How often the traces go on after a try that missed.")
+    examples: int = flag(50_000, "Search traces to imitate.")
+    patience: float = flag(0.2, "The share of traces that search to the end.")
 
     def __post_init__(self) -> None:
         """Check every number that could not work."""
