@@ -21,6 +21,7 @@ INSIDE = Path("/sandbox")
 # and so does every module that is not named here.
 CHECKS_SEEN = (
     "__init__",
+    "by_imitation",
     "by_reward",
     "by_tokens",
     "display",
@@ -97,8 +98,9 @@ def command(socket_number: int) -> list[str]:
 def start_code(folder: Path, socket_number: int, how: str) -> list[str]:
     """Python's arguments that start the warm process from `folder`/inside."""
     paths = [str(folder), str(Path(sparrow.__file__).parents[1])]
+    # Torch imports dill where it is installed, and dill wants a folder to write in.
     code = (
-        f"import sys; sys.path += {paths!r}; "
+        f"import sys; sys.path += {paths!r}; sys.modules['dill'] = None; "
         "from inside import warm; sys.exit(warm.main(sys.argv[1:]))"
     )
     return ["-s", "-B", "-c", code, str(socket_number), how]
