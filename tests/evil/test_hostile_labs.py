@@ -108,10 +108,11 @@ def test_every_lab_that_builds_is_attacked() -> None:
         "02_latent_attention",
         "03_experts",
         "04_pretraining",
+        "07_grpo",
     }
 
 
-# ---- the file that lab 04 leaves ----
+# ---- the files that labs leave ----
 
 
 def pickled() -> bytes:
@@ -136,15 +137,23 @@ FILES = {
             '"claim": {"mean": 1, "low": 0, "high": 2}}'
         },
     ),
+    "a claim without a model": save(
+        {"model.a": torch.ones(1)},
+        {
+            "evidence": '{"config": {"hidden_size": 1e9}, "recipe": {"seed": 1}, '
+            '"rewards": [], "claim": {"gain": 1, "low": 1, "high": 1}}'
+        },
+    ),
     "a cut file": save({"alone.a": torch.ones(500)})[:900],
 }
 
 
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("lab", ["04_pretraining", "07_grpo"])
 def test_a_hostile_file_earns_nothing_and_stops_nobody(
-    box: Box, tmp_path: Path, name: str
+    box: Box, tmp_path: Path, lab: str, name: str
 ) -> None:
-    read = LABS["04_pretraining"]
+    read = LABS[lab]
     exercise = next(
         each for each in read.exercises if each.check_id and find(each.number).artefact
     )

@@ -39,10 +39,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "names", lambda: ["pico-base"])
 
 
-def run_of(folder: Path, noise: float) -> Path:
+def run_of(folder: Path, noise: float, seed: int = 1) -> Path:
     """A finished run: the shipped model, moved by so much in every weight."""
     model, tokenizer = evidence.opened(checkpoints.find("pico-base"))
-    draw = torch.Generator().manual_seed(1)
+    draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for each in model.parameters():
             each += noise * torch.randn(each.shape, generator=draw)
@@ -85,28 +85,33 @@ def test_a_shipped_model_is_refused_even_with_a_little_noise(
         evidence.refuse_shipped(evidence.read(path.read_bytes()))
 
 
-def test_a_shipped_run_is_refused_a_part_of_its_way_back(
+def test_what_went_the_way_of_a_shipped_run_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody who mixes a shipped run with its beginning has not trained."""
+    """Mixed with its beginning, gone further, or a little noise: nobody trained it."""
     other = run_of(tmp_path / "other", 0.01) / "model"
+    own = run_of(tmp_path / "own", 0.01, seed=2) / "model"
     start = checkpoints.find("pico-base")
     folders = {"pico-base": start, "pico-grpo": other}
     monkeypatch.setattr(checkpoints, "names", lambda: list(folders))
     monkeypatch.setattr(checkpoints, "find", folders.__getitem__)
-    first, last = (
-        Sparrow.from_pretrained(each).state_dict() for each in (start, other)
+    first, last, mine = (
+        Sparrow.from_pretrained(each).state_dict() for each in (start, other, own)
     )
-    for part, is_refused in ((0.8, True), (0.5, False)):
+    for part in (0.1, 0.5, 1.0, 1.5):
         mixed = {name: first[name].lerp(last[name], part) for name in first}
-        found = evidence.Evidence(
-            weights=mixed, config={}, recipe={}, rewards=[], claim={}
-        )
-        if is_refused:
-            with pytest.raises(CheckpointError, match="This is pico-grpo"):
-                evidence.refuse_shipped(found)
-        else:
-            evidence.refuse_shipped(found)
+        with pytest.raises(CheckpointError, match="This is pico-grpo"):
+            evidence.refuse_shipped(evidence_of(mixed))
+    noisy = {name: last[name].lerp(mine[name], 0.3) for name in first}
+    with pytest.raises(CheckpointError, match="This is pico-grpo"):
+        evidence.refuse_shipped(evidence_of(noisy))
+    evidence.refuse_shipped(evidence_of(mine))
+
+
+def evidence_of(weights: evidence.Weights) -> evidence.Evidence:
+    return evidence.Evidence(
+        weights=weights, config={}, recipe={}, rewards=[], claim={}
+    )
 
 
 def test_a_run_that_has_not_ended_leaves_nothing(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ FILE = "07_grpo.safetensors"
 BEFORE = "pico-cold-start"  # the model that the lab starts from
 PROBLEMS = 200
 HARDLY = 1e-5  # of its size: less than one step of training
-OWN = 0.3  # of the way from BEFORE: so far a run must be from every shipped one
+ALIKE = 0.8  # cosine between two ways from BEFORE; above, it is the same run
 Weights = dict[str, Tensor]
 
 
@@ -143,20 +143,25 @@ def read(data: bytes) -> Evidence:
 def refuse_shipped(found: Evidence) -> None:
     """The models that travel with the package are nobody's own work.
 
-    A shipped model with a little noise is one, too: two runs with different seeds end
-    far from each other, measured by how far either went.
+    Two runs with different seeds go different ways from where they began. A shipped
+    model that was mixed with its beginning, or has a little noise, went the same way.
 
     Raises:
         CheckpointError: it is, or nearly is, such a model.
     """
     start = shipped(BEFORE)
+    if not same_shapes(found.weights, start):
+        return  # another kind of model: `measured` says whether it can be asked
+    way = difference(found.weights, start)
     for name in checkpoints.names():
-        other = shipped(name)
-        if not same_shapes(found.weights, other):
+        other = start if name == BEFORE else shipped(name)
+        if not same_shapes(start, other):
             continue
-        # How far that model went; the first one went nowhere, so any step will do.
-        way = distance(other, start) * OWN
-        if distance(found.weights, other) <= max(way, HARDLY * size(other)):
+        if name == BEFORE:
+            is_own = length(way) > HARDLY * length(start)
+        else:
+            is_own = likeness(way, difference(other, start)) < ALIKE
+        if not is_own:
             raise CheckpointError(
                 _(
                     "This is {name}, a model that travels with the package, or nearly "
@@ -178,16 +183,20 @@ def same_shapes(one: Weights, other: Weights) -> bool:
     )
 
 
-def distance(one: Weights, other: Weights) -> float:
-    """How far two models of the same shapes are apart."""
-    return size(
-        {name: each.double() - other[name].double() for name, each in one.items()}
-    )
+def difference(one: Weights, other: Weights) -> Weights:
+    """The way from `other` to `one`, weight by weight."""
+    return {name: each.double() - other[name].double() for name, each in one.items()}
 
 
-def size(weights: Weights) -> float:
-    """How long all weights are, as one vector."""
-    return sum(float((each.double() ** 2).sum()) for each in weights.values()) ** 0.5
+def length(way: Weights) -> float:
+    """How long a way is, all weights together."""
+    return sum(float((each.double() ** 2).sum()) for each in way.values()) ** 0.5
+
+
+def likeness(one: Weights, other: Weights) -> float:
+    """The cosine between two ways: 1 if they go in the same direction."""
+    both = sum(float((each * other[name]).sum()) for name, each in one.items())
+    return both / max(length(one) * length(other), 1e-30)
 
 
 def measured(found: Evidence) -> dict[str, list[bool]]:
