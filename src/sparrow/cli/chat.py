@@ -1,7 +1,6 @@
 """`sparrow chat`: talk to a model, and see each token as it comes."""
 
 import time
-from pathlib import Path
 
 import click
 
@@ -16,7 +15,7 @@ __all__ = ["chat"]
     "name",
     default="smollm2",
     show_default=True,
-    help="An asset, or a checkpoint folder with a tokenizer.",
+    help="smollm2, a shipped model, or a checkpoint folder.",
 )
 @click.option("--prompt", help="Ask this once, print the answer, and end.")
 @click.option("--system", help="How the assistant should behave.")
@@ -35,11 +34,12 @@ def chat(
 ) -> None:
     """Talk to a model, token by token. An empty line or Ctrl-D ends."""
     # Late: torch takes a second to import, and --help should not wait for it.
-    from sparrow import Sparrow, assets, runtime
+    from sparrow import Sparrow, runtime
+    from sparrow.model import named
     from sparrow.talk import Conversation
     from sparrow.text import Tokenizer
 
-    folder = assets.find(name) if name in assets.ASSETS else Path(name)
+    folder = named.folder_of(name)
     where = runtime.device()
     talk = Conversation(
         Sparrow.from_pretrained(folder).to(where, runtime.compute_dtype(where)),

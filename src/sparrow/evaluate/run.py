@@ -1,8 +1,9 @@
 """Ask a model questions with known answers, and keep everything it wrote.
 
-Tags: the question stands in the chat template and the model answers inside tags. Line:
-the question ends with a colon and the model goes on with the line, as a base model
-does that has never seen a conversation.
+Tags: the question stands in the chat template and the model answers inside tags. Told:
+the same, and the tags are explained first, for a language model that never learned
+them. Line: the question ends with a colon and the model goes on with the line, as a
+base model does that has never seen a conversation.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,12 @@ from sparrow.text import Tokenizer
 from sparrow.verify import Form, Problem, Score, score
 
 __all__ = ["Answers", "ask", "prompt_of", "stops_of"]
+
+# For a language model; in English whatever the learner's language, as it was trained.
+TOLD = (
+    "Think between <think> and </think>, then write only the answer "
+    "between <answer> and </answer>."
+)
 
 
 @dataclass(frozen=True)
@@ -58,13 +65,15 @@ def prompt_of(tokenizer: Tokenizer, problem: Problem, form: Form) -> list[int]:
     """The tokens that ask a problem."""
     if form == "line":
         return tokenizer.encode(f"{problem.question}:")
-    return tokenizer.chat([{"role": "user", "content": problem.question}])
+    text = problem.question if form == "tags" else f"{problem.question}\n{TOLD}"
+    return tokenizer.chat([{"role": "user", "content": text}])
 
 
-def stops_of(tokenizer: Tokenizer, form: Form) -> list[int]:
+def stops_of(model: Sparrow, tokenizer: Tokenizer, form: Form) -> list[int]:
     """The tokens that end an answer."""
-    if form == "tags":
-        return [tokenizer.end]
+    end = model.config.eos_token_id
+    if form != "line":
+        return [tokenizer.end if end is None else end]
     ends = [
         token
         for token in range(tokenizer.vocab_size)
@@ -111,7 +120,7 @@ def ask(
         [prompt for prompt in prompts for _sample in range(samples)],
         max_new_tokens=max_new_tokens,
         temperature=temperature,
-        stop=stops_of(tokenizer, form),
+        stop=stops_of(model, tokenizer, form),
         generator=generator,
     )
     model.train(was_training)

@@ -12,13 +12,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sparrow import checkpoints, runtime
+from sparrow import runtime
 from sparrow.data import search
 from sparrow.errors import RewardError
 from sparrow.evaluate.intervals import wilson_interval
 from sparrow.evaluate.run import Answers, ask, prompt_of
 from sparrow.language import _
-from sparrow.model import Sparrow
+from sparrow.model import Sparrow, named
 from sparrow.rl import advantage, gate, objective, problems, reward, rollout
 from sparrow.rl.metrics import Exam, Rollouts
 from sparrow.rl.recipe import GrpoRecipe
@@ -112,7 +112,7 @@ class Reinforcement(Run):
         earn: Reward | None = None,
     ) -> None:
         super().__init__(recipe, folder, workers, say)
-        first = checkpoints.folder_of(recipe.first_model)
+        first = named.folder_of(recipe.first_model)
         self.tokenizer, self.earn = Tokenizer(first), earn
         self.model = Sparrow.from_pretrained(first).to(workers.device)
         self.model.mtp.requires_grad_(False)  # what it predicts is not asked for here

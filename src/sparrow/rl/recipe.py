@@ -11,11 +11,16 @@ from sparrow.verify import Form
 
 __all__ = ["FIRST_MODEL", "Control", "GrpoRecipe", "Overlong", "Style"]
 
-Style = Literal["r1", "zero"]
+Style = Literal["r1", "zero", "told"]
 Control = Literal["none", "random", "inverted", "shuffled"]
 Overlong = Literal["keep", "mask", "penalty"]
 # Where each style begins, if nothing else is said.
-FIRST_MODEL: dict[Style, str] = {"r1": "pico-cold-start", "zero": "pico-base"}
+FIRST_MODEL: dict[Style, str] = {
+    "r1": "pico-cold-start",
+    "zero": "pico-base",
+    "told": "smollm2",
+}
+FORMS: dict[Style, Form] = {"r1": "tags", "zero": "line", "told": "told"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +34,17 @@ class GrpoRecipe(Moving):
 
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         **Moving.CHOICES,
-        "style": ("r1", "zero"),
+        "style": ("r1", "zero", "told"),
         "kind": KINDS,
         "overlong": ("keep", "mask", "penalty"),
         "control": ("none", "random", "inverted", "shuffled"),
     }
 
-    style: Style = flag("r1", "r1: after a cold start, in tags; zero: from the base.")
+    style: Style = flag(
+        "r1",
+        "r1: after a cold start, in tags; zero: from a base model, on plain lines; "
+        "told: a language model that is told to use tags.",
+    )
     init: str = flag("", "Model to start from; empty: the shipped one of the style.")
     family: str = flag("countdown", "Problems: countdown, or one of reasoning-gym.")
     numbers: int = flag(3, "Countdown: numbers a problem; more are harder.")
@@ -93,7 +102,7 @@ class GrpoRecipe(Moving):
     @property
     def form(self) -> Form:
         """How a question is asked: a base model has never seen tags."""
-        return "line" if self.style == "zero" else "tags"
+        return FORMS[self.style]
 
     @property
     def first_model(self) -> str:

@@ -12,12 +12,11 @@ from typing import ClassVar, Literal
 
 import torch
 
-from sparrow import checkpoints
 from sparrow.data import countdown, packing, search
 from sparrow.data.packing import IGNORED
 from sparrow.data.stream import FixedRows
 from sparrow.language import _
-from sparrow.model import Sparrow
+from sparrow.model import Sparrow, named
 from sparrow.runtime import generator
 from sparrow.text import Tokenizer
 from sparrow.text.chat import ASSISTANT
@@ -108,7 +107,7 @@ def sft(
     """
 
     def make(workers: Team) -> Imitation:
-        folder_of_init = checkpoints.folder_of(recipe.init)
+        folder_of_init = named.folder_of(recipe.init)
         tokenizer = Tokenizer(folder_of_init)
         return Imitation(
             recipe,

@@ -9,7 +9,7 @@ from sparrow.verify.problem import Problem
 
 __all__ = ["Form", "Score", "find_answer", "score"]
 
-Form = Literal["tags", "line"]
+Form = Literal["tags", "line", "told"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,9 @@ def score(problem: Problem, completion: str, *, form: Form = "tags") -> Score:
     Args:
         problem: what was asked.
         completion: what the model wrote after the question.
-        form: tags: a thought, then `<answer>…</answer>`; line: the first line is the
-            answer, as a base model writes it that was never shown tags.
+        form: tags: a thought, then `<answer>…</answer>`; told: the same, from a model
+            that has to be told so; line: the first line is the answer, as a base
+            model writes it that was never shown tags.
     """
     # 1. Find the one answer.
     if form == "line":

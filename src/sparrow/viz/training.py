@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sparrow.language import _
 from sparrow.train.metrics import HeldOut, Line, Step
+from sparrow.train.sft import Examined
 from sparrow.viz.style import COLOURS, axes, conclude, label_right
 
 __all__ = ["Live", "live", "loss_curve", "smooth"]
@@ -37,7 +38,18 @@ class Live:
                 )
             )
             return
-        assert isinstance(told, Step), "pretraining tells steps and looks"
+        if isinstance(told, Examined):
+            self._console.print(
+                _(
+                    "step {step}: loss {loss:.3f} and entropy {entropy:.3f} nats a "
+                    "token on held-out answers",
+                    step=told.step,
+                    loss=told.loss,
+                    entropy=told.entropy,
+                )
+            )
+            return
+        assert isinstance(told, Step), "reading tells steps and looks"
         line = _(
             "loss {loss:.3f} · {rate:,.0f} tokens/s · {share:.0%} of peak",
             loss=told.loss,

@@ -1,0 +1,20 @@
+"""Models by name: a folder, one that travels with us, or one that was fetched."""
+
+from pathlib import Path
+
+from sparrow import assets, checkpoints
+
+__all__ = ["folder_of"]
+
+
+def folder_of(name: str) -> Path:
+    """The folder of a model, for `Sparrow.from_pretrained` and `Tokenizer`.
+
+    Args:
+        name: a path, or a name such as `pico-base` or `smollm2`.
+
+    Raises:
+        CheckpointError: there is no such model.
+        AssetError: it has to be fetched first; the sentence says how.
+    """
+    return assets.find(name) if name in assets.ASSETS else checkpoints.folder_of(name)
