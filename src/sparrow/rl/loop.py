@@ -26,6 +26,7 @@ from sparrow.rl.reward import Reward
 from sparrow.rl.rollout import Rollout, Sheet
 from sparrow.rl.shares import Whole
 from sparrow.text import Tokenizer
+from sparrow.train import schedule
 from sparrow.train.optimizer import clip, make_optimizer
 from sparrow.train.parallel import Team
 from sparrow.train.run import Run, Say, Trained, Watch, carry_out
@@ -304,8 +305,14 @@ class Reinforcement(Run):
                 self.workers.sum(each.grad)
 
     def _rate(self) -> float:
-        return self.recipe.learning_rate * min(
-            1.0, (self.step + 1) / self.recipe.warmup_steps
+        recipe = self.recipe
+        return schedule.learning_rate(
+            self.step,
+            peak=recipe.learning_rate,
+            warmup_steps=recipe.warmup_steps,
+            decay_steps=round(recipe.decay_frac * recipe.steps),
+            total_steps=recipe.steps,
+            floor=recipe.floor_frac * recipe.learning_rate,
         )
 
     def _renew_reference(self) -> None:

@@ -71,11 +71,13 @@ class GrpoRecipe(Moving):
     updates: int = flag(1, "Moves of the weights for each batch of answers.")
     micro_batch_size: int = flag(48, "Answers at a time, to save memory.")
 
-    learning_rate: float = flag(3e-4, "The size of a step, after warming up.")
+    learning_rate: float = flag(2e-4, "The size of a step, after warming up.")
     warmup_steps: int = flag(5, "Steps until the rate is there.")
+    decay_frac: float = flag(0.5, "The part of all steps that goes down again.")
+    floor_frac: float = flag(0.1, "The last rate, as a part of the peak.")
     weight_decay: float = flag(0.0, "Pull of every matrix towards zero.")
 
-    steps: int = flag(400, "How many steps.")
+    steps: int = flag(300, "How many steps.")
     evaluate_every_steps: int = flag(50, "Steps between examinations.")
     examined: int = flag(200, "Held-out problems in an examination.")
     gate: bool = flag(True, "Refuse a model that has little chance to learn.")
@@ -97,7 +99,7 @@ class GrpoRecipe(Moving):
         self.at_least(0, "refill", "format_weight", "language_weight", "beta")
         self.at_least(0, "reference_every", "clip_high")
         self.above_zero("temperature")
-        self.at_most_one("clip_low")
+        self.at_most_one("clip_low", "decay_frac", "floor_frac")
 
     @property
     def form(self) -> Form:
