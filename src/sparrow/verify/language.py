@@ -28,6 +28,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
     "ru": ("CYRILLIC",),
     "ta": ("TAMIL",),
     "th": ("THAI",),
+    "ti": ("ETHIOPIC",),
     "ur": ("ARABIC",),
     "zh": ("CJK",),
 }
@@ -57,13 +58,18 @@ def consistency(text: str, language: str) -> float:
     found = [
         letters
         for word in TAGS.sub(" ", text[:LONGEST]).split()
-        if (letters := [sign for sign in word if sign.isalpha()])
+        if (letters := [sign for sign in word if _has_script(sign)])
     ]
     # 2. A word counts if every letter is of the script.
     scripts = SCRIPTS.get(language, ("LATIN",))
     own = [all(_script(sign) in scripts for sign in word) for word in found]
     # 3. Their share.
     return sum(own) / len(own) if own else 1.0
+
+
+def _has_script(sign: str) -> bool:
+    """Whether a sign is a letter of one script; ー, 々 and ʼ serve several."""
+    return sign.isalpha() and unicodedata.category(sign) != "Lm"
 
 
 @cache
