@@ -71,7 +71,7 @@ def recipe(base: Path) -> GrpoRecipe:
         questions=4,
         group_size=4,
         max_new_tokens=16,
-        micro_batch_size=5,
+        micro_batch_tokens=100,
         steps=6,
         checkpoint_every_steps=2,
         evaluate_every_steps=3,
@@ -152,7 +152,7 @@ def command(recipe: GrpoRecipe, folder: Path) -> list[str]:
         f"--{name.replace('_', '-')}={getattr(recipe, name)}"
         for name in (
             *("init", "questions", "group_size", "max_new_tokens", "steps"),
-            *("micro_batch_size", "checkpoint_every_steps", "evaluate_every_steps"),
+            *("micro_batch_tokens", "checkpoint_every_steps", "evaluate_every_steps"),
             *("examined", "warmup_steps", "control"),
         )
     ]
@@ -232,7 +232,7 @@ def test_sheets_give_each_token_its_logprob(base: Path) -> None:
         with torch.no_grad():
             again = logprobs_of(model, ids)[0, len(each.prompt) - 1 :]
         each.completion.logprobs[:] = again.tolist()
-    for sheet in sheets(rollouts, 2):
+    for sheet in sheets(rollouts, 30):
         with torch.no_grad():
             now = logprobs_of(model, sheet.tokens)
         torch.testing.assert_close(
@@ -254,7 +254,7 @@ def test_the_sampler_and_the_learner_agree(base: Path) -> None:
     )
     prompt = tokenizer.chat([{"role": "user", "content": "numbers 1 2 3 target 6"}])
     rollouts = [Rollout(prompt, each, 1.0) for each in found.completions[0]]
-    (sheet,) = sheets(rollouts, 20)
+    (sheet,) = sheets(rollouts, 10_000)
     with torch.no_grad():
         now = logprobs_of(model, sheet.tokens)
     torch.testing.assert_close(now * sheet.mask, sheet.old_logprobs, atol=1e-4, rtol=0)

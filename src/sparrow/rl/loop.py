@@ -252,7 +252,7 @@ class Reinforcement(Run):
             whole = self._whole(part)
             if not whole.tokens:
                 continue  # no process has anything to learn from
-            for sheet in rollout.sheets(part, recipe.micro_batch_size):
+            for sheet in rollout.sheets(part, recipe.micro_batch_tokens):
                 self._add_gradient(sheet, whole, found)
             self._share_gradients()
             found.gradient_norm = clip(self.model, recipe.clip_norm)

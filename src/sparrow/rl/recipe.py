@@ -69,7 +69,7 @@ class GrpoRecipe(Moving):
     beta: float = flag(0.0, "Weight of the distance to the reference.")
     reference_every: int = flag(0, "Steps until the reference is renewed; 0: never.")
     updates: int = flag(1, "Moves of the weights for each batch of answers.")
-    micro_batch_size: int = flag(48, "Answers at a time, to save memory.")
+    micro_batch_tokens: int = flag(2048, "Tokens at a time, to save memory.")
 
     learning_rate: float = flag(2e-4, "The size of a step, after warming up.")
     warmup_steps: int = flag(5, "Steps until the rate is there.")
@@ -94,7 +94,7 @@ class GrpoRecipe(Moving):
                     got=self.group_size,
                 )
             )
-        positive = ("questions", "max_new_tokens", "updates", "micro_batch_size")
+        positive = ("questions", "max_new_tokens", "updates", "micro_batch_tokens")
         self.at_least(1, *positive, "examined", "hopeless_steps", "warmup_steps")
         self.at_least(0, "refill", "format_weight", "language_weight", "beta")
         self.at_least(0, "reference_every", "clip_high")

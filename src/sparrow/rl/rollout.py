@@ -50,14 +50,19 @@ def with_signal(reward: Tensor) -> Tensor:
     return best > worst
 
 
-def sheets(rollouts: Sequence[Rollout], size: int) -> Iterator[Sheet]:
-    """Lay rollouts out, `size` at a time, those of like length together.
+def sheets(rollouts: Sequence[Rollout], tokens: int) -> Iterator[Sheet]:
+    """Lay rollouts out, about `tokens` places at a time, those of like length together.
 
     Filling up at the right needs no mask in attention: no real token looks there.
     """
-    ordered = sorted(rollouts, key=len)
-    for first in range(0, len(ordered), size):
-        yield _sheet(ordered[first : first + size])
+    part: list[Rollout] = []
+    for each in sorted(rollouts, key=len):
+        if part and len(each) * (len(part) + 1) > tokens:
+            yield _sheet(part)
+            part = []
+        part.append(each)
+    if part:
+        yield _sheet(part)
 
 
 def _sheet(rollouts: Sequence[Rollout]) -> Sheet:
