@@ -77,8 +77,8 @@ class GrpoRecipe(Moving):
     floor_frac: float = flag(0.1, "The last rate, as a part of the peak.")
     weight_decay: float = flag(0.0, "Pull of every matrix towards zero.")
 
-    steps: int = flag(300, "How many steps.")
-    evaluate_every_steps: int = flag(50, "Steps between examinations.")
+    steps: int = flag(160, "How many steps.")
+    evaluate_every_steps: int = flag(20, "Steps between examinations.")
     examined: int = flag(200, "Held-out problems in an examination.")
     gate: bool = flag(True, "Refuse a model that has little chance to learn.")
     hopeless_steps: int = flag(20, "Stop after so many steps without any reward.")

@@ -65,9 +65,10 @@ class Imitating(Learning):
 class SftRecipe(Imitating):
     """Which searches to imitate: the flags of `sparrow sft`."""
 
-    numbers: int = flag(3, "Numbers a problem; more are harder.")
-    largest: int = flag(12, "The largest number given.")
-    examples: int = flag(50_000, "Search traces to imitate.")
+    family: str = flag("countdown", "Problems: countdown, or one of reasoning-gym.")
+    numbers: int = flag(3, "Countdown: numbers a problem; more are harder.")
+    largest: int = flag(12, "Countdown: the largest number given.")
+    examples: int = flag(50_000, "Conversations to imitate.")
     patience: float = flag(0.2, "The share of traces that search to the end.")
 
     def __post_init__(self) -> None:
@@ -124,11 +125,25 @@ def sft(
 
 
 def traces(recipe: SftRecipe, tokenizer: Tokenizer, *, held_out: bool) -> list[Example]:
-    """Problems with an impatient search for each; see `sparrow.data.search`."""
-    draw = generator(recipe.seed + (1 << 32 if held_out else 0))
+    """Problems with an impatient search for each; see `sparrow.data.search`.
+
+    Families of reasoning-gym come without a search: their thought is empty.
+    """
+    seed = recipe.seed + (1 << 32 if held_out else 0)
+    count = EXAMINED if held_out else recipe.examples
+    if recipe.family != "countdown":
+        from sparrow.verify import gym  # it takes a second to import
+
+        given = gym.gym_problems(recipe.family, count, seed=seed, held_out=held_out)
+        return [
+            examples.example(tokenizer, each.question, unthought(each.answers[0]))
+            for each in given
+            if each.answers
+        ]
+    draw = generator(seed)
     asked = countdown.problems(
         draw,
-        EXAMINED if held_out else recipe.examples,
+        count,
         numbers=recipe.numbers,
         largest=recipe.largest,
         held_out=held_out,
@@ -141,6 +156,11 @@ def traces(recipe: SftRecipe, tokenizer: Tokenizer, *, held_out: bool) -> list[E
         )
         for each in asked
     ]
+
+
+def unthought(answer: str) -> str:
+    """An answer in the format, without a thought before it."""
+    return f"<think></think><answer>{answer}</answer>"
 
 
 class Imitation(Reading):
