@@ -1,0 +1,98 @@
+"""Which problems a command asks a model, and how it may answer."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sparrow import runtime
+from sparrow.errors import UsageError
+from sparrow.language import _
+
+if TYPE_CHECKING:
+    from sparrow.evaluate.run import Answers
+    from sparrow.verify import Form, Problem
+
+__all__ = ["Questions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """An examination: the same for every model that sits it."""
+
+    family: str
+    problems: int
+    numbers: int
+    largest: int
+    held_out: bool
+    samples: int
+    temperature: float
+    max_new_tokens: int
+    form: "Form"
+    seed: int
+    problem_seed: int
+
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise UsageError(
+                _("--samples must be at least 1; got {got}.", got=self.samples)
+            )
+        if not math.isfinite(self.temperature):
+            raise UsageError(
+                _("--temperature must be a number; got {got}.", got=self.temperature)
+            )
+        # Several greedy answers to one problem are one answer, several times.
+        if self.samples > 1 and self.temperature == 0:
+            raise UsageError(
+                _(
+                    "several samples at temperature 0 are all the same: raise "
+                    "--temperature."
+                )
+            )
+
+    def drawn(self) -> "list[Problem]":
+        """The problems."""
+        if self.family != "countdown":
+            from sparrow.verify import gym
+
+            return list(
+                gym.gym_problems(
+                    self.family,
+                    self.problems,
+                    seed=self.problem_seed,
+                    held_out=self.held_out,
+                )
+            )
+        from sparrow.data import countdown
+
+        return list(
+            countdown.problems(
+                runtime.generator(self.problem_seed),
+                self.problems,
+                numbers=self.numbers,
+                largest=self.largest,
+                held_out=self.held_out,
+            )
+        )
+
+    def ask(self, name: str, problems: "list[Problem]") -> "Answers":
+        """What a model answers: one of ours, an asset, or a checkpoint folder."""
+        from sparrow import Sparrow, assets, checkpoints
+        from sparrow.evaluate import run
+        from sparrow.text import Tokenizer
+
+        if name in assets.ASSETS:
+            folder = assets.find(name)
+        else:
+            folder = Path(checkpoints.folder_of(name))
+        where = runtime.device()
+        return run.ask(
+            Sparrow.from_pretrained(folder).to(where, runtime.compute_dtype(where)),
+            Tokenizer(folder),
+            problems,
+            samples=self.samples,
+            temperature=self.temperature,
+            max_new_tokens=self.max_new_tokens,
+            form=self.form,
+            generator=runtime.generator(self.seed, where),
+        )
