@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import sparrow
-from sparrow import Config, Sparrow
+from sparrow import Config, Sparrow, checkpoints
 from sparrow.checks import library
 from sparrow.cost import ledger, published
 from sparrow.data.stream import Stream
@@ -18,11 +18,12 @@ from sparrow.lab import catalogue
 from sparrow.rl import objective
 from sparrow.rl.loop import Reinforcement
 from sparrow.rl.recipe import GrpoRecipe
-from sparrow.text import bpe
-from sparrow.train import state
+from sparrow.text import Tokenizer, bpe
+from sparrow.train import examples, state
 from sparrow.train.learner import Learner
 from sparrow.train.parallel import Team
 from sparrow.train.recipe import Recipe
+from sparrow.train.sft import Imitation, SftRecipe
 
 SRC = Path(sparrow.__file__).parent
 SYMBOLS = sorted(
@@ -130,7 +131,30 @@ def lose():
     )
 
 
+def imitate():
+    """A conversation of lab 06: written, packed, masked and looked at."""
+    folder = checkpoints.find("pico-base")
+    tokenizer = Tokenizer(folder)
+    told = [examples.example(tokenizer, "numbers 3 7 target 21", "3*7=21")]
+    with tempfile.TemporaryDirectory() as run:
+        imitation = Imitation(
+            SftRecipe(length=64),
+            Path(run),
+            Team(0, 1, torch.device("cpu")),
+            lambda _sentence: None,
+            model=Sparrow.from_pretrained(folder).eval(),
+            tokenizer=tokenizer,
+            train=told,
+            held_out=told,
+        )
+        imitation.look()
+
+
 CALLERS = {
+    "sparrow.text.chat:write_chat": imitate,
+    "sparrow.train.examples:answer_mask": imitate,
+    "sparrow.train.examples:pack_whole": imitate,
+    "sparrow.train.examples:entropy": imitate,
     "sparrow.rl.advantage:group_advantage": learn_from_reward,
     "sparrow.rl.surrogate:clipped_surrogate": lose,
     "sparrow.rl.surrogate:k3_kl": lose,

@@ -26,6 +26,7 @@ class Snapshots(Generic[Seen]):
     Args:
         init: the model that the run starts from: what step 0 is.
         folder: the run's folder.
+        every: look at checkpoints of these steps, and not at those by the clock.
         look: gets a model and its tokenizer; what it gives is kept in `seen`.
         then: is told every step afterwards, for a progress bar.
     """
@@ -34,22 +35,22 @@ class Snapshots(Generic[Seen]):
         self,
         init: str,
         folder: Path,
+        every: int,
         look: Callable[[Sparrow, Tokenizer], Seen],
         then: Callable[[Line], None] = lambda _line: None,
     ) -> None:
         start = checkpoints.folder_of(init)
-        self.folder, self.look, self.then = folder, look, then
+        self.folder, self.every, self.look, self.then = folder, every, look, then
         self.tokenizer = Tokenizer(start)
         self.model = Sparrow.from_pretrained(start).eval()
         self.seen: dict[int, Seen] = {0: look(self.model, self.tokenizer)}
 
     def __call__(self, line: Line) -> None:
-        """Told by the run; opens its newest checkpoint if that is a new one."""
-        if isinstance(line, Step):
-            files = state.state_files(self.folder / "states")
-            if files and files[0] != getattr(self, "_latest", None):
-                self._latest = files[0]
-                self._open(state.open_state(files[0]))
+        """Told by the run; a checkpoint is kept before the step after it is told."""
+        if isinstance(line, Step) and line.step % self.every == 1 and line.step > 1:
+            newest = state.newest_state(self.folder / "states")
+            if newest is not None and newest.step == line.step - 1:
+                self._open(newest)
         self.then(line)
 
     def _open(self, kept: state.State) -> None:

@@ -144,7 +144,9 @@ def plot_openness(
     if entropies[-1] > floor:
         title = _("Choices close from {first} to {last} nats, above the floor", **words)
     else:
-        title = _("Choices close from {first} to {last} nats: the floor is met", **words)
+        title = _(
+            "Choices close from {first} to {last} nats: the floor is met", **words
+        )
     alt = _(
         "{title}. A line that falls from {first} nats a token at step {begin} to "
         "{last} at step {end}; the floor is at {floor}.",

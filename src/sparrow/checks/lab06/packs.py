@@ -31,6 +31,7 @@ def cases(generator: torch.Generator, hidden: bool) -> list[Case]:
         "two that do not fit together": ([(1, 2), (1, 3)], 10),
         "three that fit": ([(0, 1), (1, 0), (0, 2)], 16),
         "two that fill a row to its end": ([(1, 1), (0, 1), (1, 2)], 11),
+        "one token too many": ([(1, 1), (1, 1), (0, 1)], 11),
         "one that is as long as a row": ([(2, 3), (1, 1)], 9),
         "a long one between short ones": ([(0, 0), (4, 4), (0, 0), (0, 0)], 14),
     }
