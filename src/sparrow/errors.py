@@ -81,6 +81,10 @@ class GateError(SparrowError):
     """A model that has little chance to learn from reward."""
 
 
+class TeacherError(SparrowError):
+    """A teacher that cannot teach this student."""
+
+
 class VerifyError(SparrowError):
     """An answer that breaks the rules of its problem."""
 

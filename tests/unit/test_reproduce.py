@@ -22,7 +22,7 @@ TINY = {
             *("sft", "--steps", "2", "--warmup-steps", "1", "--decay-frac", "0"),
             *("--batch-size", "2", "--examples", "40"),
         ),
-        after="base",
+        {"--init": "base"},
     ),
 }
 
@@ -38,10 +38,10 @@ def test_every_shipped_model_has_a_stage_and_names_its_command() -> None:
 def test_a_stage_begins_with_the_one_before() -> None:
     order = list(STAGES)
     for name, stage in STAGES.items():
-        if stage.after:
-            assert order.index(stage.after) < order.index(name)
-            assert stage.words()[-2:] == [stage.option, stage.after]
-            assert stage.words("elsewhere")[-1] == "elsewhere"
+        for option, model in stage.models.items():
+            assert order.index(model) < order.index(name)
+            assert option in stage.words()
+            assert f"/runs/{model}" in stage.words(lambda each: f"/runs/{each}")
 
 
 def test_the_whole_path_runs_again_and_goes_on(

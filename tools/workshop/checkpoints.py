@@ -41,7 +41,7 @@ def manifest(name: str, run: Path, model: Path) -> dict[str, object]:
     return {
         "name": name,
         "command": " ".join(("sparrow", *STAGES[name].words())),
-        "after": STAGES[name].after,
+        "from": list(STAGES[name].models.values()),
         "recipe": json.loads((run / "recipe.json").read_text("utf-8")),
         **_results(run),
         "machine": {

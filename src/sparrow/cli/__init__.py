@@ -1,4 +1,4 @@
-"""The learner's command: `sparrow assets`, `pretrain`, `sft`, `grpo`, `chat`, …"""
+"""The learner's command: `sparrow pretrain`, `sft`, `grpo`, `evaluate`, `chat`, …"""
 
 import click
 
@@ -14,6 +14,8 @@ __all__ = ["main"]
         "pretrain": "sparrow.cli.pretrain:pretrain",
         "sft": "sparrow.cli.sft:sft",
         "grpo": "sparrow.cli.grpo:grpo",
+        "distill": "sparrow.cli.distill:distill",
+        "evaluate": "sparrow.cli.evaluate:evaluate",
         "reproduce": "sparrow.cli.reproduce:reproduce",
         "chat": "sparrow.cli.chat:chat",
         "cost": "sparrow.cli.cost:cost",

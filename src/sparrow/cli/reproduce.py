@@ -34,9 +34,8 @@ def reproduce(folder: Path | None, until: str | None) -> None:
     where = folder or runtime.home_folder() / "runs" / "reproduced"
     names = list(STAGES)
     for name in names[: names.index(until) + 1] if until else names:
-        stage = STAGES[name]
-        first = str(where / stage.after / "model") if stage.after else ""
-        words = [*stage.words(first), "--folder", str(where / name)]
+        words = STAGES[name].words(lambda model: str(where / model / "model"))
+        words += ["--folder", str(where / name)]
         click.echo(f"sparrow {' '.join(words)}", err=True)
         code = "from sparrow.cli import main; main()"
         done = subprocess.run([sys.executable, "-c", code, *words], check=False)

@@ -113,7 +113,7 @@ class Reinforcement(Run):
         earn: Reward | None = None,
     ) -> None:
         super().__init__(recipe, folder, workers, say)
-        first = named.folder_of(recipe.first_model)
+        first = named.folder_of(recipe.init)
         self.tokenizer, self.earn = Tokenizer(first), earn
         self.model = Sparrow.from_pretrained(first).to(workers.device)
         self.model.mtp.requires_grad_(False)  # what it predicts is not asked for here

@@ -86,6 +86,8 @@ class GrpoRecipe(Moving):
     def __post_init__(self) -> None:
         """Check every number that could not work."""
         super().__post_init__()
+        if not self.init:  # said in full, so that a checkpoint tells where it began
+            object.__setattr__(self, "init", FIRST_MODEL[self.style])
         if self.group_size < 2:
             raise ConfigError(
                 _(
@@ -105,8 +107,3 @@ class GrpoRecipe(Moving):
     def form(self) -> Form:
         """How a question is asked: a base model has never seen tags."""
         return FORMS[self.style]
-
-    @property
-    def first_model(self) -> str:
-        """The model to start from."""
-        return self.init or FIRST_MODEL[self.style]

@@ -81,6 +81,10 @@ class Tokenizer:
         batch = self._fast.encode_batch(list(texts), add_special_tokens=False)
         return [list(each.ids) for each in batch]
 
+    def to_json(self) -> str:
+        """All that decides how text is cut, as one text."""
+        return str(self._fast.to_str())
+
     def save(self, folder: Path) -> None:
         """Write the files that transformers' `AutoTokenizer` opens.
 

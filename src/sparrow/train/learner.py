@@ -36,7 +36,13 @@ class Learned:
 class Learner:
     """A model, its optimizer, and all that changes when it learns."""
 
-    def __init__(self, model: Sparrow, recipe: Learning, workers: Team) -> None:
+    def __init__(
+        self,
+        model: Sparrow,
+        recipe: Learning,
+        workers: Team,
+        objective: torch.nn.Module | None = None,
+    ) -> None:
         self.model, self.recipe, self.workers = model, recipe, workers
         asked = recipe.precision
         self.dtype = (
@@ -47,7 +53,7 @@ class Learner:
         self.scaler = torch.amp.GradScaler(
             model.device.type, enabled=self.dtype == torch.float16
         )
-        self.objective: torch.nn.Module = Objective(
+        self.objective: torch.nn.Module = objective or Objective(
             model, mtp_weight=recipe.mtp_weight, balance_weight=recipe.balance_weight
         )
         if workers.size > 1:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from torch import nn
+
 from sparrow.cost.training import training_flops_per_token
 from sparrow.language import _
 from sparrow.model import Sparrow
@@ -69,13 +71,14 @@ class Reading(Run):
         *,
         model: Sparrow,
         lessons: Lessons,
+        objective: nn.Module | None = None,
     ) -> None:
         super().__init__(recipe, folder, workers, say)
         self.model, self.lessons = model, lessons
         self.tokenizer = lessons.tokenizer
         if recipe.compile and not compile_layers(model):
             say(_("There is no C++ compiler here: nothing is compiled."))
-        self.learner = Learner(model, recipe, workers)
+        self.learner = Learner(model, recipe, workers, objective)
         self.optimizer, self.scaler = self.learner.optimizer, self.learner.scaler
         self.flops_per_step = recipe.tokens_per_step * training_flops_per_token(
             model.config, recipe.length

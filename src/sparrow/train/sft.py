@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
+from torch import nn
 
 from sparrow.data import countdown, packing, search
 from sparrow.data.packing import IGNORED
@@ -179,6 +180,7 @@ class Imitation(Reading):
         tokenizer: Tokenizer,
         train: Sequence[Example],
         held_out: Sequence[Example],
+        objective: nn.Module | None = None,
     ) -> None:
         recipe.check_length(model.config)
         assistant = tokenizer.token_id(ASSISTANT)
@@ -187,7 +189,15 @@ class Imitation(Reading):
         packed = examples.pack_whole(train, recipe.length, **marks)
         stream = FixedRows(packed, batch_size=recipe.batch_size, seed=recipe.seed)
         lessons = Lessons(tokenizer, stream, {})
-        super().__init__(recipe, folder, workers, say, model=model, lessons=lessons)
+        super().__init__(
+            recipe,
+            folder,
+            workers,
+            say,
+            model=model,
+            lessons=lessons,
+            objective=objective,
+        )
         self.held_out = examples.pack_whole(held_out, recipe.length, **marks)
         self.entropies: list[float] = []
 
