@@ -108,6 +108,7 @@ def test_every_lab_that_builds_is_attacked() -> None:
         "02_latent_attention",
         "03_experts",
         "04_pretraining",
+        "06_cold_start",
         "07_grpo",
     }
 
@@ -149,7 +150,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("lab", ["04_pretraining", "07_grpo"])
+@pytest.mark.parametrize("lab", ["04_pretraining", "06_cold_start", "07_grpo"])
 def test_a_hostile_file_earns_nothing_and_stops_nobody(
     box: Box, tmp_path: Path, lab: str, name: str
 ) -> None:

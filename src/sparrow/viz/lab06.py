@@ -85,9 +85,9 @@ def plot_packed(packed: Packed, rows: int = 8) -> Axes:
                 total["filled"] += 1
                 continue
             learned = (shown.targets[row, first:last] != IGNORED).sum()
-            begin = last - 1 - int(learned)  # targets stand one place before
+            begin = last - int(learned)
             ax.barh(row, begin - first, left=first, height=0.72, color=READ)
-            ax.barh(row, last - begin - 0.6, left=begin, height=0.72, color=LEARNED)
+            ax.barh(row, last - begin - 0.5, left=begin, height=0.72, color=LEARNED)
             total["learned"] += last - begin
             total["read"] += begin - first
     ax.set_xlim(0, length)
