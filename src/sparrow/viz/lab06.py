@@ -23,7 +23,7 @@ __all__ = [
     "plot_solved",
 ]
 
-LINE = 18  # pieces in a line
+LINE = 13  # pieces in a line
 READ, LEARNED = "#D9E2EC", COLOURS["blue"]
 WAY_COLOURS = {"answers": "blue", "everything": "orange", "few": "pink"}
 
@@ -129,7 +129,7 @@ def plot_openness(
     ax.plot(steps, entropies, "o-", color=COLOURS["blue"], linewidth=2, markersize=4)
     ax.axhline(floor, color=COLOURS["orange"], linestyle="--", linewidth=1.4)
     ax.set_ylim(0, 1.1 * max(entropies))
-    label_right(ax, steps[-1], floor, _("the floor"), COLOURS["orange"])
+    _above(ax, steps[0], floor, _("the floor"), "orange")
     last = f"{entropies[-1]:.2f}"
     label_right(ax, steps[-1], entropies[-1], last, COLOURS["blue"])
     ax.set_xlabel(_("Step"))
@@ -156,6 +156,17 @@ def plot_openness(
     return conclude(ax, title, alt)
 
 
+def _above(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
+    """A word at the beginning of a level line, above it."""
+    ax.annotate(
+        text,
+        (x, y),
+        xytext=(0, 4),
+        textcoords="offset points",
+        color=COLOURS[colour],
+    )
+
+
 def plot_solved(
     solved: Mapping[int, Sequence[bool]], guess_of_100: object = None
 ) -> Axes:
@@ -179,7 +190,7 @@ def plot_solved(
     guess = guessed(guess_of_100)
     if guess is not None and guess <= 100:
         ax.axhline(guess / 100, color=COLOURS["green"], linestyle="--", linewidth=1.2)
-        label_right(ax, steps[-1], guess / 100, _("your guess"), COLOURS["green"])
+        _above(ax, steps[0], guess / 100, _("your guess"), "green")
     ax.set_ylim(0, max(0.5, 1.15 * max(high)))
     ax.yaxis.set_major_formatter(lambda share, _place: f"{share:.0%}")
     ax.set_xlabel(_("Step"))
