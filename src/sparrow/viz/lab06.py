@@ -1,6 +1,7 @@
 """Pictures of lab 06: what is learned, how open choices are, and four figures."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from torch import Tensor
@@ -80,7 +81,7 @@ def plot_packed(packed: Packed, rows: int = 8) -> Axes:
     total = {"learned": 0, "read": 0, "filled": 0}
     for row in range(count):
         places = [0, *_borders(shown.document[row]), length]
-        for first, last in zip(places, places[1:], strict=False):
+        for first, last in pairwise(places):
             if last - first == 1:  # an empty document
                 total["filled"] += 1
                 continue
