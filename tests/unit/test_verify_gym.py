@@ -12,15 +12,8 @@ pytest.importorskip("reasoning_gym", reason="the extra gym is not installed")
 
 from sparrow.errors import ConfigError
 from sparrow.verify import score
-from sparrow.verify.gym import (
-    ASKS_ITS_SCORER,
-    LISTS_ANSWERS,
-    REFUSED,
-    GymProblem,
-    gym_problems,
-    is_held_out,
-    plain,
-)
+from sparrow.verify.families import ASKS_ITS_SCORER, LISTS_ANSWERS, REFUSED
+from sparrow.verify.gym import GymProblem, gym_problems, is_held_out, plain
 from sparrow.verify.quiet import quiet
 
 # quick ones: code, logic, language, lists, several right answers, one that prints, one
@@ -105,14 +98,27 @@ def test_neighbouring_seeds_share_next_to_nothing():
     assert not of[0] & of[1]
 
 
-@pytest.mark.parametrize("family", ["syllogism", "knights_knaves", "list_functions"])
-def test_no_question_is_on_both_sides(family):
-    train = {p.question for p in some(family, 400)}
-    tests = [p.question for p in some(family, 40, seed=2, held_out=True)]
-    assert len(set(tests)) == 40
-    assert not train & set(tests)
-    assert all(is_held_out(family, each) for each in tests)
-    assert not any(is_held_out(family, each) for each in train)
+@pytest.mark.parametrize("family", ["syllogism", "knights_knaves,n_people=3", "bf"])
+def test_no_problem_is_on_both_sides(family):
+    train = some(family, 400)
+    tests = some(family, 40, seed=2, held_out=True)
+    assert len({each.core for each in tests}) == 40
+    assert not {each.core for each in train} & {each.core for each in tests}
+    assert not {p.question for p in train} & {p.question for p in tests}
+    name = family.partition(",")[0]
+    assert all(is_held_out(name, each.core) for each in tests)
+    assert not any(is_held_out(name, each.core) for each in train)
+
+
+def test_other_words_do_not_move_a_problem_to_the_other_side():
+    # two ways to ask for the output of one program; two names for one pair of islanders
+    programs = {}
+    for each in some("bf", 1500):
+        programs.setdefault(each.core, set()).add(each.question)
+        assert each.core in each.question
+    assert max(map(len, programs.values())) > 1
+    islands = {each.core for each in some("knights_knaves", 300)}
+    assert not any("Charlotte" in each for each in islands)
 
 
 def test_one_question_in_twenty_is_held_out():
@@ -148,7 +154,7 @@ def test_a_scorer_that_fails_or_writes_into_the_problem_does_no_harm():
             raise RecursionError
         return float(len(entry["seen"]) == 1)
 
-    problem = GymProblem("gym:made", "?", ("7",), scorer, {"seen": []})
+    problem = GymProblem("gym:made", "?", ("7",), "?", scorer, {"seen": []})
     assert [problem.judge("x").correctness for _again in range(3)] == [1.0] * 3
     assert problem.judge("deep").correctness == 0.0
 
@@ -188,6 +194,12 @@ def test_more_problems_than_there_are_is_one_sentence():
     assert some(only, 1)[0].answers == ("2",)
     with pytest.raises(ConfigError, match="count_bits.* has no more than 0 problems"):
         some(only, 1, held_out=True)
+
+
+def test_settings_that_a_family_stumbles_over_are_one_sentence():
+    narrow = "knights_knaves,n_people=2,depth_constraint=1,width_constraint=1"
+    with pytest.raises(ConfigError, match="no more than 0 problems .*IndexError: "):
+        some(narrow)
 
 
 def test_settings_stand_after_the_name_or_are_given():

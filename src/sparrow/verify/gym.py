@@ -14,11 +14,17 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from sparrow.errors import ConfigError
 from sparrow.language import _
+from sparrow.verify.families import (
+    ASKS_ITS_SCORER,
+    CORES,
+    LISTS_ANSWERS,
+    known_families,
+    prove_known,
+)
 from sparrow.verify.problem import Judgement
 from sparrow.verify.quiet import quiet
 
@@ -27,46 +33,9 @@ __all__ = ["GymProblem", "gym_problems", "is_held_out"]
 PREFIX = "gym:"
 HELD_OUT_ONE_IN = 20
 IN_VAIN = 2000  # draws in a row that bring nothing new: there is nothing new
+FAILURE = 20  # draws that a failure counts for: it happens by chance, or every time
 AT_ONCE = 50  # some families make all of their problems before the first is asked
 SHORTEST_LIMIT = 1000  # characters of an answer that are read, or twice the right one
-
-# Several answers are right, and the scorer was read: it neither runs what it reads nor
-# loops as often as a number in the answer says.
-ASKS_ITS_SCORER = frozenset(
-    {
-        "boxnet",
-        "cryptarithm",
-        "graph_color",
-        "group_anagrams",
-        "jugs",
-        "kakurasu",
-        "knight_swap",
-        "knights_knaves",
-        "palindrome_generation",
-        "palindrome_partitioning",
-        "power_function",
-        "quantum_lock",
-        "shortest_path",
-        "sokoban",
-        "tower_of_hanoi",
-        "word_ladder",
-    }
-)
-# Several answers are right, and the problem lists them under this name.
-LISTS_ANSWERS = {"n_queens": "valid_answers"}
-
-_RUNS = "its scorer runs the answer as Python code"
-REFUSED = {
-    "composite": "it is made of other families; ask for one of them",
-    "countdown": f"{_RUNS}; the family countdown of Sparrow asks the same",
-    "intermediate_integration": _RUNS,
-    "polynomial_multiplication": _RUNS,
-    "propositional_logic": "its scorer takes what is given for a conclusion",
-    "puzzle24": _RUNS,
-    "rubiks_cube": "its scorer writes a move as often as the answer says",
-    "rush_hour": "its scorer makes as many moves as the answer says",
-    "simple_integration": _RUNS,
-}
 
 Scorer = Callable[[str, dict[str, Any]], float]
 
@@ -78,6 +47,7 @@ class GymProblem:
     family: str
     question: str
     answers: tuple[str, ...]  # right ones; none, if only the scorer knows
+    core: str = field(default="", repr=False)  # what makes it this problem
     scorer: Scorer | None = field(default=None, repr=False, compare=False)
     entry: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -128,36 +98,40 @@ def gym_problems(
             is refused, or reasoning-gym is not installed.
     """
     name, told = _read(family)
-    _prove_known(name)
+    prove_known(name)
     if count < 1:
         raise ConfigError(_("count must be at least 1; got {count}.", count=count))
     found: dict[object, GymProblem] = {}
-    in_vain = 0
+    in_vain, failed = 0, ""
     for problem in _drawn(name, seed, {**told, **config}):
         in_vain += 1
-        # Training keeps repetitions: they are as likely as the family makes them.
-        key = problem.question if held_out else len(found)
-        if is_held_out(name, problem.question) == held_out and key not in found:
-            found[key] = problem
-            in_vain = 0
+        if isinstance(problem, Exception):
+            failed = f" ({type(problem).__name__}: {problem})"
+            in_vain += FAILURE
+        elif is_held_out(name, problem.core) == held_out:
+            # Training keeps repetitions: they are as likely as the family makes them.
+            key = problem.core if held_out else len(found)
+            in_vain = in_vain if key in found else 0
+            found.setdefault(key, problem)
         if len(found) == count:
             return list(found.values())
-        if in_vain == IN_VAIN:
+        if in_vain >= IN_VAIN:
             break
     raise ConfigError(
         _(
             "{family} has no more than {got} problems on this side of the split, and "
-            "{count} were asked for: ask for fewer, or for a harder setting.",
+            "{count} were asked for: ask for fewer, or for other settings.{failed}",
             family=family,
+            failed=failed,
             got=len(found),
             count=count,
         )
     )
 
 
-def is_held_out(name: str, question: str) -> bool:
-    """Whether this question is for tests only: one in twenty."""
-    digest = hashlib.sha256(f"{PREFIX}{name} {question}".encode()).digest()
+def is_held_out(name: str, core: str) -> bool:
+    """Whether this problem is for tests only: one in twenty."""
+    digest = hashlib.sha256(f"{PREFIX}{name} {core}".encode()).digest()
     return int.from_bytes(digest[:4], "big") % HELD_OUT_ONE_IN == 0
 
 
@@ -189,48 +163,10 @@ def _read(family: str) -> tuple[str, dict[str, Any]]:
     return name.strip(), told
 
 
-def _prove_known(name: str) -> None:
-    """Whether a family exists, and may be used."""
-    known = _families()
-    if name in REFUSED:
-        raise ConfigError(
-            _(
-                "the family {name} of reasoning-gym is not used here: {why}.",
-                name=name,
-                why=REFUSED[name],
-            )
-        )
-    if name not in known:
-        usable = sorted(set(known) - set(REFUSED))
-        near = get_close_matches(name, usable, n=4, cutoff=0.4) or usable[:4]
-        raise ConfigError(
-            _(
-                "reasoning-gym has no family {name}; did you mean one of: {near}?",
-                name=repr(name),
-                near=", ".join(near),
-            )
-        )
-
-
-def _families() -> dict[str, Any]:
-    """Name -> classes; imported late, as it takes a second."""
-    try:
-        with quiet():
-            import reasoning_gym.factory
-    except ImportError as error:
-        raise ConfigError(
-            _(
-                "reasoning-gym is not there ({error}): pip install "
-                '"sparrow-workshop[gym]" adds it; it needs a C compiler.',
-                error=error,
-            )
-        ) from error
-    families: dict[str, Any] = reasoning_gym.factory.DATASETS
-    return families
-
-
-def _drawn(name: str, seed: int, config: dict[str, Any]) -> Iterator[GymProblem]:
-    """Problems without end, as one seed makes them."""
+def _drawn(
+    name: str, seed: int, config: dict[str, Any]
+) -> Iterator[GymProblem | Exception]:
+    """Problems without end, as one seed makes them, or what went wrong with one."""
     part = 0
     while True:
         # reasoning-gym makes problem i of seed s from s + i: neighbouring seeds would
@@ -240,9 +176,13 @@ def _drawn(name: str, seed: int, config: dict[str, Any]) -> Iterator[GymProblem]
         with quiet(seed=start):
             dataset = _dataset(name, start, AT_ONCE, config)
         for place in range(AT_ONCE):
-            with quiet(seed=start + place):
-                entry = dataset[place]
-            yield _problem(name, entry, dataset.score_answer)
+            try:
+                with quiet(seed=start + place):
+                    entry = dataset[place]
+            except Exception as error:  # whatever a family stumbles over
+                yield error
+            else:
+                yield _problem(name, entry, dataset.score_answer)
         part += 1
 
 
@@ -253,7 +193,7 @@ def _dataset(name: str, seed: int, size: int, config: dict[str, Any]) -> Any:
     try:
         return create_dataset(name, seed=seed, size=size, **config)
     except (TypeError, ValueError, AssertionError) as error:
-        fields = _families()[name][1].__dataclass_fields__
+        fields = known_families()[name][1].__dataclass_fields__
         raise ConfigError(
             _(
                 "{name} cannot be set up so: {error}. Its settings are: {known}.",
@@ -271,10 +211,14 @@ def _problem(name: str, entry: dict[str, Any], scorer: Scorer) -> GymProblem:
     else:
         answers = () if entry["answer"] is None else (str(entry["answer"]),)
     own = name in ASKS_ITS_SCORER
+    question = entry["question"]
     return GymProblem(
         family=f"{PREFIX}{name}",
-        question=entry["question"],
+        question=question,
         answers=answers,
+        core=str(entry["metadata"][CORES[name]])
+        if name in CORES
+        else entry["question"],
         scorer=scorer if own else None,
         entry=entry if own else {},
     )
