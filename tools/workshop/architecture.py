@@ -27,7 +27,8 @@ LAYERS: list[tuple[str, ...]] = [
     ("train", "decode", "quant"),
     ("model",),
     ("data",),
-    ("text", "verify", "cost", "assets", "checkpoints"),
+    ("verify",),
+    ("text", "cost", "assets", "checkpoints"),
     ("config", "runtime"),
     ("errors", "language"),
 ]
