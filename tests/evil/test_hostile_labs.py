@@ -108,6 +108,7 @@ def test_every_lab_that_builds_is_attacked() -> None:
         "02_latent_attention",
         "03_experts",
         "04_pretraining",
+        "05_honest_evaluation",
         "06_cold_start",
         "07_grpo",
     }
@@ -145,12 +146,16 @@ FILES = {
             '"rewards": [], "claim": {"gain": 1, "low": 1, "high": 1}}'
         },
     ),
+    "endless texts": b'{"a": ["' + b"9" * 4_000_000 + b'"], "b": [], "said": {}}',
+    "deep brackets": b"[" * 100_000,
     "a cut file": save({"alone.a": torch.ones(500)})[:900],
 }
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("lab", ["04_pretraining", "06_cold_start", "07_grpo"])
+@pytest.mark.parametrize(
+    "lab", ["04_pretraining", "05_honest_evaluation", "06_cold_start", "07_grpo"]
+)
 def test_a_hostile_file_earns_nothing_and_stops_nobody(
     box: Box, tmp_path: Path, lab: str, name: str
 ) -> None:

@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from sparrow import Config
 from sparrow.data import prose
+from sparrow.evaluate import evidence as compared
+from sparrow.evaluate import paired, samples
 from sparrow.text import bpe, claims, languages
 from sparrow.train import evidence
 from sparrow.train.loop import pretrain
@@ -45,8 +47,26 @@ def leave_artefacts(lab, place):
         leave_tokens(place)
     if lab == "04_pretraining":
         leave_runs(place)
+    if lab == "05_honest_evaluation":
+        leave_comparison(place)
     if lab == "07_grpo":
         pytest.skip("no run of reinforcement learning is short enough for a test")
+
+
+def leave_comparison(place):
+    """Two samples a question of a model that travels with the library."""
+    texts = samples.shipped("pico-cold-start", "countdown").texts
+    columns = [[row[at] for row in texts] for at in (0, 1)]
+    right = [compared.right(each) for each in columns]
+    found = paired.paired_difference(*right, generator=torch.Generator())
+    said = {
+        "difference": found.estimate,
+        "low": found.low,
+        "high": found.high,
+        "p_value": paired.mcnemar(*right).p_value,
+        "verdict": "cannot distinguish",
+    }
+    compared.leave(place / compared.FILE, a=columns[0], b=columns[1], said=said)
 
 
 def leave_tokens(place):

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from sparrow.checks import (
     by_imitation,
+    by_judging,
     by_reward,
     by_tokens,
     left_behind,
@@ -186,6 +187,7 @@ def _records(inputs: dict[str, Any]) -> dict[str, Any]:
 DRIVERS: dict[str, Driver] = {
     "call": call,
     "admitted": by_imitation.admitted,
+    "answer_found": by_judging.answer_found,
     "balanced": balanced,
     "counted": counted,
     "record": call,  # the same: records become dictionaries
@@ -194,6 +196,7 @@ DRIVERS: dict[str, Driver] = {
     "imitated": by_imitation.imitated,
     "interrupted": power_cut.interrupted,
     "joined": by_tokens.joined,
+    "judged_again": by_judging.judged_again,
     "learned": by_tokens.learned,
     "left_behind": left_behind.left_behind,
     "methods": methods,

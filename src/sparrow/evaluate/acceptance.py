@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from sparrow.errors import UsageError
-from sparrow.evaluate.intervals import Interval, wilson_interval
+from sparrow.evaluate import intervals
+from sparrow.evaluate.intervals import Interval
 from sparrow.language import _
 from sparrow.model import Sparrow
 
@@ -63,7 +64,7 @@ def acceptance(
         _accepted(model, known[first : first + ROWS])
         for first in range(0, len(known), ROWS)
     )
-    return wilson_interval(accepted, len(read))
+    return intervals.wilson_interval(accepted, len(read))
 
 
 def _accepted(model: Sparrow, known: Sequence[Sequence[int]]) -> int:

@@ -54,7 +54,7 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> In
     middle = (share + z**2 / (2 * trials)) / shrink
     spread = share * (1 - share) / trials + z**2 / (4 * trials**2)
     half = z * math.sqrt(spread) / shrink
-    # Rounding must not leave 0..1 or exclude a share that is exactly 0 or 1.
+    # 3. Rounding must not leave 0..1 or exclude a share that is exactly 0 or 1.
     low = 0.0 if successes == 0 else max(0.0, middle - half)
     high = 1.0 if successes == trials else min(1.0, middle + half)
     return Interval(share, low, high, trials)

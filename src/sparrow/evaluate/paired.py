@@ -39,16 +39,15 @@ def mcnemar(a: Sequence[bool] | Tensor, b: Sequence[bool] | Tensor) -> McNemar:
 
     Source: McNemar, Psychometrika 12 (1947), 153-157; exact, from the binomial.
     """
-    first, second = _both(a, b)
-    if bool((first * (1 - first)).any() | (second * (1 - second)).any()):
-        raise UsageError(_("McNemar's test counts right and wrong: give 0 or 1."))
-    # 1. Questions that only one of them answers; the others say nothing.
+    # 1. Two columns of 0 and 1; `outcomes` refuses anything else.
+    first, second = outcomes(a, b)
+    # 2. Questions that only one of them answers; the others say nothing.
     only_a = int((first > second).sum())
     only_b = int((second > first).sum())
-    # 2. Each is a toss of a fair coin. The smaller number of heads, or still fewer.
+    # 3. Each is a toss of a fair coin. The smaller number of heads, or still fewer.
     tosses, fewer = only_a + only_b, min(only_a, only_b)
     ways = sum(math.comb(tosses, heads) for heads in range(fewer + 1))
-    # 3. Twice, since either model could have been the better one; at most 1.
+    # 4. Twice, since either model could have been the better one; at most 1.
     p_value = min(1.0, 2 * ways / 2**tosses)
     return McNemar(only_a, only_b, p_value)
 
@@ -73,7 +72,7 @@ def paired_difference(
         UsageError: the lengths differ, there is no question, a value is not finite, or
             the confidence is not between 0 and 1.
     """
-    first, second = _both(a, b)
+    first, second = columns(a, b)
     changes = first - second
     most = float(changes.abs().max()) or 1.0
     return resampled_mean(
@@ -81,7 +80,15 @@ def paired_difference(
     )
 
 
-def _both(a: Outcomes, b: Outcomes) -> tuple[Tensor, Tensor]:
+def outcomes(a: Outcomes, b: Outcomes) -> tuple[Tensor, Tensor]:
+    """Two equally long columns of 0 and 1, as tensors."""
+    first, second = columns(a, b)
+    if bool((first * (1 - first)).any() | (second * (1 - second)).any()):
+        raise UsageError(_("McNemar's test counts right and wrong: give 0 or 1."))
+    return first, second
+
+
+def columns(a: Outcomes, b: Outcomes) -> tuple[Tensor, Tensor]:
     """Two equally long columns of finite numbers."""
     first, second = (
         torch.as_tensor(each, dtype=torch.float64, device="cpu") for each in (a, b)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from sparrow.data import search
 from sparrow.errors import UsageError
-from sparrow.evaluate.intervals import Interval, wilson_interval
-from sparrow.evaluate.paired import McNemar, mcnemar, paired_difference
-from sparrow.evaluate.passk import pass_at_k
+from sparrow.evaluate import intervals, paired, passk
+from sparrow.evaluate.intervals import Interval
+from sparrow.evaluate.paired import McNemar
 from sparrow.evaluate.resample import resampled_mean
 from sparrow.evaluate.run import Answers
 from sparrow.language import _
@@ -54,7 +54,7 @@ def figures(answers: Answers, generator: torch.Generator) -> list[Figure]:
             f"pass@{k}",
             _("a right answer in {k} tries", k=k) if k > 1 else _("right answers"),
             _share(
-                torch.tensor([[pass_at_k(samples, c, k)] for c in right])
+                torch.tensor([[passk.pass_at_k(samples, c, k)] for c in right])
                 if k > 1
                 else rewards,
                 generator,
@@ -102,8 +102,8 @@ def compare(first: Answers, second: Answers, generator: torch.Generator) -> Comp
     means = [each.rewards.double().mean(dim=1) for each in (first, second)]
     once = first.rewards.shape[1] == 1
     return Comparison(
-        paired_difference(*means, generator=generator),
-        mcnemar(*means) if once else None,
+        paired.paired_difference(*means, generator=generator),
+        paired.mcnemar(*means) if once else None,
     )
 
 
@@ -138,7 +138,7 @@ def _share(values: Tensor, generator: torch.Generator) -> Interval:
     """A share of questions, or a mean of such shares; [Q, K]."""
     values = values.double()
     if values.shape[1] == 1 and bool((values * (1 - values) == 0).all()):
-        return wilson_interval(int(values.sum()), len(values))
+        return intervals.wilson_interval(int(values.sum()), len(values))
     return resampled_mean(values.mean(dim=1), (0.0, 1.0), generator=generator)
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sparrow.errors import GateError
-from sparrow.evaluate.intervals import Interval, wilson_interval
+from sparrow.evaluate import intervals
+from sparrow.evaluate.intervals import Interval
 from sparrow.evaluate.run import Answers, ask
 from sparrow.language import _
 from sparrow.model import Sparrow
@@ -113,8 +114,8 @@ def measure(model: Sparrow, tokenizer: Tokenizer, recipe: GrpoRecipe) -> Gate:
     found = draw(model, tokenizer, recipe)
     right = found.rewards == 1
     return Gate(
-        pass1=wilson_interval(int(right.sum()), right.numel()),
-        pass8=wilson_interval(int(right.any(dim=1).sum()), len(right)),
+        pass1=intervals.wilson_interval(int(right.sum()), right.numel()),
+        pass8=intervals.wilson_interval(int(right.any(dim=1).sum()), len(right)),
         entropy=found.surprise,
         degenerate_frac=float((~rollout.with_signal(found.rewards)).float().mean()),
     )

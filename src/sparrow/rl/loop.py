@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sparrow import runtime
 from sparrow.data import search
 from sparrow.errors import RewardError
-from sparrow.evaluate.intervals import wilson_interval
+from sparrow.evaluate import intervals
 from sparrow.evaluate.run import Answers, ask, prompt_of
 from sparrow.language import _
 from sparrow.model import Sparrow, named
@@ -398,7 +398,7 @@ class Reinforcement(Run):
             form=recipe.form,
         )
         right = int((found.rewards == 1).sum())
-        share = wilson_interval(right, len(found.problems))
+        share = intervals.wilson_interval(right, len(found.problems))
         tries = [len(search.tries_of(row[0])) for row in found.texts]
         self.tell(
             Exam(

@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 
 from sparrow.cost import published
 from sparrow.language import _
-from sparrow.viz import lab00, lab02, lab03
+from sparrow.viz import lab00, lab02, lab03, lab05
 from sparrow.viz.style import show
 
-__all__ = ["Knobs", "balance_knobs", "cache_knobs", "claim_knobs"]
+__all__ = ["Knobs", "balance_knobs", "cache_knobs", "claim_knobs", "power_knobs"]
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -139,5 +139,32 @@ def balance_knobs() -> Knobs:
             "speed": choose(_("Speed of the bias"), 0.001, speeds),
             "lean": choose(_("Tokens lean to one side"), 1.0, leans),
             "tokens": choose(_("Tokens of a step"), 512, tokens),
+        },
+    )
+
+
+def power_knobs() -> Knobs:
+    """Turn the true gain, the disagreement and n: would the evaluation see it?"""
+    import ipywidgets
+
+    wide = {
+        "style": {"description_width": "15em"},
+        "layout": ipywidgets.Layout(width="34em"),
+    }
+
+    def choose(text: str, value: float, options: Mapping[str, float]) -> Any:
+        return ipywidgets.SelectionSlider(
+            options=list(options.items()), value=value, description=text, **wide
+        )
+
+    points = {str(each): float(each) for each in (1, 2, 3, 5, 8, 12, 20)}
+    shares = {f"{each} %": each / 100 for each in (5, 10, 20, 30, 45)}
+    asked = {f"{each:,}": each for each in (30, 100, 200, 500, 1000, 2000, 5000)}
+    return Knobs(
+        lab05.plot_power,
+        {
+            "gain_points": choose(_("True gain (points)"), 3.0, points),
+            "differ_frac": choose(_("They disagree on"), 0.2, shares),
+            "questions": choose(_("Questions you ask"), 500, asked),
         },
     )

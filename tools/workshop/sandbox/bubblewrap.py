@@ -22,6 +22,7 @@ INSIDE = Path("/sandbox")
 CHECKS_SEEN = (
     "__init__",
     "by_imitation",
+    "by_judging",
     "by_reward",
     "by_tokens",
     "display",
