@@ -6,7 +6,6 @@ so a run that goes on writes the same answers again.
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,12 +18,21 @@ from sparrow.evaluate import intervals
 from sparrow.evaluate.run import Answers, ask, prompt_of
 from sparrow.language import _
 from sparrow.model import Sparrow, named
-from sparrow.rl import advantage, gate, objective, problems, reward, rollout
+from sparrow.rl import (
+    advantage,
+    gate,
+    objective,
+    problems,
+    reward,
+    rollout,
+    telling,
+)
 from sparrow.rl.metrics import Exam, Rollouts
 from sparrow.rl.recipe import GrpoRecipe
 from sparrow.rl.reward import Reward
 from sparrow.rl.rollout import Rollout, Sheet
 from sparrow.rl.shares import Whole
+from sparrow.rl.telling import Learned
 from sparrow.text import Tokenizer
 from sparrow.train import schedule
 from sparrow.train.optimizer import clip, make_optimizer
@@ -86,17 +94,6 @@ def logprobs_of(model: Sparrow, tokens: Tensor) -> Tensor:
         scores.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none"
     )
     return -surprise.view(tokens.shape[0], -1)
-
-
-@dataclass
-class _Learned:
-    """Sums over one step, so that processes can add theirs up."""
-
-    loss: float = 0.0
-    kl: float = 0.0
-    clip_low: float = 0.0
-    clip_high: float = 0.0
-    gradient_norm: float = 0.0
 
 
 class Reinforcement(Run):
@@ -242,9 +239,9 @@ class Reinforcement(Run):
                     kept.append(Rollout(prompt, completion, worth))
         return kept
 
-    def _learn(self, kept: list[Rollout]) -> _Learned:
+    def _learn(self, kept: list[Rollout]) -> Learned:
         """Move the weights, `updates` times, each time for a part of the answers."""
-        recipe, found = self.recipe, _Learned()
+        recipe, found = self.recipe, Learned()
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate()
         for number in range(recipe.updates):
@@ -269,7 +266,7 @@ class Reinforcement(Run):
             sequences=sequences, tokens=tokens, length=self.recipe.max_new_tokens
         )
 
-    def _add_gradient(self, sheet: Sheet, whole: Whole, found: _Learned) -> None:
+    def _add_gradient(self, sheet: Sheet, whole: Whole, found: Learned) -> None:
         recipe, device = self.recipe, self.model.device
         tokens, mask = sheet.tokens.to(device), sheet.mask.to(device)
         reference = None
@@ -328,59 +325,22 @@ class Reinforcement(Run):
         earned: Tensor,
         drawn: int,
         kept: list[Rollout],
-        learned: _Learned,
+        learned: Learned,
     ) -> Callable[[float], Rollouts]:
-        """The line of this step; sums over all processes, then means."""
-        texts = [text for row in answers.texts for text in row]
-        written = [each for row in answers.completions for each in row]
-        sums = torch.tensor(
-            [
-                float(earned.sum()),
-                sum(each.correctness for row in answers.scores for each in row),
-                sum(each.format for row in answers.scores for each in row),
-                sum(each.legality for row in answers.scores for each in row),
-                float(answers.lengths.sum()),
-                sum(max(0, len(search.tries_of(text)) - 1) for text in texts),
-                sum(not each.stopped for each in written),
-                answers.surprise * float(answers.lengths.sum()),
-                float((~rollout.with_signal(earned)).sum()),
-                drawn,
-                len(kept),
-                sum(len(each) for each in kept),
-                len(texts),
-                learned.loss,
-                learned.kl,
-                learned.clip_low,
-                learned.clip_high,
-            ],
-            dtype=torch.float64,
-            device=self.workers.device,
-        )
-        total = self.workers.sum(sums).tolist()
-        n, rate = total[12], self._rate()
+        """The line of this step: sums over all processes, then means."""
+        sums = telling.sums(answers, earned, drawn, kept, learned)
+        total = self.workers.sum(sums.to(self.workers.device)).tolist()
+        rate = self._rate()
 
         def line(seconds: float) -> Rollouts:
-            return Rollouts(
+            return telling.line(
+                total,
                 step=self.step,
-                reward=total[0] / n,
-                correctness=total[1] / n,
-                format=total[2] / n,
-                legality=total[3] / n,
-                length=total[4] / n,
-                backtracks=total[5] / n,
-                unfinished_frac=total[6] / n,
-                entropy=total[7] / max(total[4], 1),
-                degenerate_frac=total[8] / self.recipe.questions,
-                answers=int(total[9]),
-                learned=int(total[10]),
-                tokens_per_s=(total[4] + total[11]) / seconds,
-                loss=total[13],
-                kl=total[14],
-                clip_low_frac=total[15],
-                clip_high_frac=total[16],
+                questions=self.recipe.questions,
                 gradient_norm=learned.gradient_norm,
                 learning_rate=rate,
                 seconds=self.seconds,
+                step_seconds=seconds,
             )
 
         return line
