@@ -247,6 +247,16 @@ def test_nobody_notices_that_problems_are_made(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_quiet_code_draws_what_its_seed_says():
+    draws = []
+    for seed in (1, 1, 2):
+        with quiet(seed=seed):
+            draws.append((random.random(), np.random.random()))
+    assert draws[0] == draws[1]
+    assert draws[0][0] != draws[2][0]
+    assert draws[0][1] != draws[2][1]
+
+
 def test_quiet_gives_back_the_generators_when_its_body_fails():
     before = random.getstate()
     with pytest.raises(ZeroDivisionError), quiet(seed=1):
