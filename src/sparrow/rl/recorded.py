@@ -55,7 +55,7 @@ def record(name: str, folder: Path) -> RecordedRun:
             _("{folder} holds no finished run: let it come to its end.", folder=folder)
         )
     recipe = GrpoRecipe(**json.loads((folder / "recipe.json").read_bytes()))
-    first = evidence.opened(checkpoints.folder_of(recipe.first_model))
+    first = evidence.opened(checkpoints.folder_of(recipe.init))
     return RecordedRun(
         name=name,
         seed=recipe.seed,
