@@ -10,10 +10,12 @@ import pytest
 import torch
 
 import sparrow
-from sparrow import Config, Sparrow, checkpoints
+from sparrow import Config, Sparrow, checkpoints, decode
 from sparrow.checks import library
 from sparrow.cost import ledger, published
 from sparrow.data.stream import Stream
+from sparrow.evaluate import report, voting
+from sparrow.evaluate.run import Answers
 from sparrow.lab import catalogue
 from sparrow.rl import objective
 from sparrow.rl.loop import Reinforcement
@@ -24,6 +26,7 @@ from sparrow.train.learner import Learner
 from sparrow.train.parallel import Team
 from sparrow.train.recipe import Recipe
 from sparrow.train.sft import Imitation, SftRecipe
+from sparrow.verify import Countdown, score
 
 SRC = Path(sparrow.__file__).parent
 SYMBOLS = sorted(
@@ -150,7 +153,28 @@ def imitate():
         imitation.look()
 
 
+def report_on_answers():
+    """Two answers to a problem, scored, reported, compared, and put to the vote."""
+    problem, text = Countdown((3, 7, 8), 29), "</think><answer>3*7+8</answer>"
+    generator = torch.Generator()
+
+    def answered(samples):
+        scored, wrote = score(problem, text), decode.Completion([1], [0.0])
+        rows = [(each,) * samples for each in (text, scored, wrote)]
+        return Answers((problem,), *((row,) for row in rows))
+
+    report.figures(answered(2), generator)
+    report.figures(answered(1), generator)
+    report.compare(answered(1), answered(1), generator)
+    voting.self_consistency(["a"], [[1]], [[1]], [1], generator=generator)
+
+
 CALLERS = {
+    "sparrow.verify.score:find_answer": report_on_answers,
+    "sparrow.evaluate.passk:pass_at_k": report_on_answers,
+    "sparrow.evaluate.intervals:wilson_interval": report_on_answers,
+    "sparrow.evaluate.paired:mcnemar": report_on_answers,
+    "sparrow.evaluate.voting:majority_vote": report_on_answers,
     "sparrow.text.chat:write_chat": imitate,
     "sparrow.train.examples:answer_mask": imitate,
     "sparrow.train.examples:pack_whole": imitate,
