@@ -1,4 +1,4 @@
-"""The learner's command: `sparrow pretrain`, `sft`, `grpo`, `evaluate`, `chat`, …"""
+"""The learner's command: `sparrow pretrain`, `sft`, `grpo`, `evaluate`, `chat`."""
 
 import click
 
