@@ -65,45 +65,49 @@ def compare(case: Case, wanted: Plain, actual: Plain) -> Verdict:
     return compare_learning(case, wanted, actual, causes=causes(), learning=GRADIENT)
 
 
-def causes() -> Causes:
-    """What each likely mistake computes."""
-
-    def of(
-        join: Callable[[Tensor, Tensor, Tensor], Tensor],
-        ratio_of: Callable[[Tensor], Tensor] = Tensor.exp,
-    ) -> Callable[..., Tensor]:
-        def mistake(
-            change: Tensor, advantages: Tensor, clip_low: float, clip_high: float
-        ) -> Tensor:
-            ratio = ratio_of(change)
-            held = ratio.clamp(1 - clip_low, 1 + clip_high)
-            return join(ratio, held, advantages[:, None])
-
-        return mistake
-
-    def bounded(
-        low: Callable[[float, float], float], high: Callable[[float, float], float]
-    ) -> Callable[..., Tensor]:
-        def mistake(
-            change: Tensor, advantages: Tensor, clip_low: float, clip_high: float
-        ) -> Tensor:
-            ratio, a = change.exp(), advantages[:, None]
-            held = ratio.clamp(low(clip_low, clip_high), high(clip_low, clip_high))
-            return -torch.minimum(ratio * a, held * a)
-
-        return mistake
-
-    def by_place(
+def of(
+    join: Callable[[Tensor, Tensor, Tensor], Tensor],
+    ratio_of: Callable[[Tensor], Tensor] = Tensor.exp,
+) -> Callable[..., Tensor]:
+    def mistake(
         change: Tensor, advantages: Tensor, clip_low: float, clip_high: float
     ) -> Tensor:
-        if change.shape[0] != change.shape[1]:
-            return torch.full_like(change, torch.inf)
-        ratio = change.exp()
+        ratio = ratio_of(change)
         held = ratio.clamp(1 - clip_low, 1 + clip_high)
-        return -torch.minimum(ratio * advantages, held * advantages)
+        return join(ratio, held, advantages[:, None])
 
-    def least(r: Tensor, h: Tensor, a: Tensor) -> Tensor:
-        return -torch.minimum(r * a, h * a)
+    return mistake
+
+
+def bounded(
+    low: Callable[[float, float], float], high: Callable[[float, float], float]
+) -> Callable[..., Tensor]:
+    def mistake(
+        change: Tensor, advantages: Tensor, clip_low: float, clip_high: float
+    ) -> Tensor:
+        ratio, a = change.exp(), advantages[:, None]
+        held = ratio.clamp(low(clip_low, clip_high), high(clip_low, clip_high))
+        return -torch.minimum(ratio * a, held * a)
+
+    return mistake
+
+
+def by_place(
+    change: Tensor, advantages: Tensor, clip_low: float, clip_high: float
+) -> Tensor:
+    if change.shape[0] != change.shape[1]:
+        return torch.full_like(change, torch.inf)
+    ratio = change.exp()
+    held = ratio.clamp(1 - clip_low, 1 + clip_high)
+    return -torch.minimum(ratio * advantages, held * advantages)
+
+
+def least(r: Tensor, h: Tensor, a: Tensor) -> Tensor:
+    return -torch.minimum(r * a, h * a)
+
+
+def causes() -> Causes:
+    """What each likely mistake computes."""
 
     return [
         (

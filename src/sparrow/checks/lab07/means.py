@@ -85,43 +85,48 @@ def compare(case: Case, wanted: Plain, actual: Plain) -> Verdict:
     )
 
 
+def of(share: Callable[[Sums], Tensor | float]) -> Callable[..., Tensor]:
+    """A mistake that shares the sums of a batch in its own way."""
+
+    def mistake(
+        values: Tensor,
+        mask: Tensor,
+        kind: str,
+        whole: dict[str, int] | None = None,
+    ) -> Tensor:
+        kept, lengths = values * mask, mask.sum(1)
+        own = {
+            "sequences": len(mask),
+            "tokens": max(int(mask.sum()), 1),
+            "length": mask.shape[1],
+        }
+        sums: Sums = {
+            "values": values,
+            "kind": kind,
+            "all": kept.sum(),
+            "rows": kept.sum(1),
+            "lengths": lengths,
+            "means": kept.sum(1) / lengths.clamp(min=1),
+            "own": own,
+            **own,
+            **(whole or {}),
+        }
+        return torch.as_tensor(share(sums))
+
+    return mistake
+
+
+def right(s: Sums) -> Tensor:
+    """What is asked for."""
+    if s["kind"] in ("grpo", "gspo"):
+        return s["means"].sum() / s["sequences"]
+    if s["kind"] == "dr_grpo":
+        return s["all"] / (s["sequences"] * s["length"])
+    return s["all"] / s["tokens"]
+
+
 def causes(kind: str) -> Causes:
     """What each likely mistake computes, if this kind is asked for."""
-
-    def of(share: Callable[[Sums], Tensor | float]) -> Callable[..., Tensor]:
-        def mistake(
-            values: Tensor,
-            mask: Tensor,
-            kind: str,
-            whole: dict[str, int] | None = None,
-        ) -> Tensor:
-            kept, lengths = values * mask, mask.sum(1)
-            own = {
-                "sequences": len(mask),
-                "tokens": max(int(mask.sum()), 1),
-                "length": mask.shape[1],
-            }
-            sums: Sums = {
-                "values": values,
-                "kind": kind,
-                "all": kept.sum(),
-                "rows": kept.sum(1),
-                "lengths": lengths,
-                "means": kept.sum(1) / lengths.clamp(min=1),
-                "own": own,
-                **own,
-                **(whole or {}),
-            }
-            return torch.as_tensor(share(sums))
-
-        return mistake
-
-    def right(s: Sums) -> Tensor:
-        if s["kind"] in ("grpo", "gspo"):
-            return s["means"].sum() / s["sequences"]
-        if s["kind"] == "dr_grpo":
-            return s["all"] / (s["sequences"] * s["length"])
-        return s["all"] / s["tokens"]
 
     general = [
         (
