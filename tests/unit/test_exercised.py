@@ -159,7 +159,10 @@ def report_on_answers():
     generator = torch.Generator()
 
     def answered(samples):
-        scored, wrote = score(problem, text), decode.Completion(tokens=[1], logprobs=[0.0])
+        scored, wrote = (
+            score(problem, text),
+            decode.Completion(tokens=[1], logprobs=[0.0]),
+        )
         rows = [(each,) * samples for each in (text, scored, wrote)]
         return Answers((problem,), *((row,) for row in rows))
 
