@@ -100,7 +100,7 @@ def draw(model: Sparrow, tokenizer: Tokenizer, recipe: GrpoRecipe) -> Answers:
     return ask(
         model,
         tokenizer,
-        problems.examination(recipe, QUESTIONS, held_out=False),
+        problems.examination(recipe, min(QUESTIONS, recipe.examined), held_out=False),
         samples=SAMPLES,
         temperature=recipe.temperature,
         max_new_tokens=recipe.max_new_tokens,
