@@ -63,6 +63,7 @@ NO_LITERAL = {
 }
 # "file: words" -> why they need no translation.
 NO_SENTENCE = {
+    "cli/reproduce.py: sparrow": "the name of the command",
     "viz/lab02.py: GiB": "a unit, the same in all languages",
 }
 
@@ -77,6 +78,15 @@ NO_TALK = {
     "text/passages.py": "the same sentences in many languages",
     "train/power_cut.py": "a line of Python",
     "train/recipe.py": "what `--help` says, as on other commands",
+    "train/settings.py": "the same",
+    "train/sft.py": "the same, and tags",
+    "rl/recipe.py": "the same",
+    "distill/recipe.py": "the same",
+    "cli/runs.py": "the same",
+    "cli/reproduce.py": "a line of Python, and a command",
+    "evaluate/__init__.py": "Python's message for a name that is not there",
+    "viz/reinforcement.py": "styles of a page",
+    "evaluate/run.py": "what a language model reads",
     "workshop/checkpoints.py": "a line of Python",
     "checks/display.py": "styles of a page",
     "checks/failures.py": "a piece of PyTorch's message, to know it by",

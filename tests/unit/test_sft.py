@@ -55,7 +55,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> SftRecipe:
         examples=40,
         steps=8,
         batch_size=4,
-        length=120,
+        length=200,
         warmup_steps=2,
         checkpoint_every_steps=2,
         evaluate_every_steps=3,

@@ -12,7 +12,7 @@ pytest.importorskip("reasoning_gym", reason="the extra gym is not installed")
 
 from sparrow.errors import ConfigError
 from sparrow.verify import score
-from sparrow.verify.families import ASKS_ITS_SCORER, LISTS_ANSWERS, REFUSED
+from sparrow.verify.families import ASKS_ITS_SCORER, LISTS_ANSWERS, refused
 from sparrow.verify.gym import GymProblem, gym_problems, is_held_out, plain
 from sparrow.verify.quiet import quiet
 
@@ -159,9 +159,9 @@ def test_a_scorer_that_fails_or_writes_into_the_problem_does_no_harm():
     assert problem.judge("deep").correctness == 0.0
 
 
-@pytest.mark.parametrize("family", REFUSED)
+@pytest.mark.parametrize("family", refused())
 def test_a_family_with_an_unsafe_scorer_is_refused_with_its_reason(family):
-    with pytest.raises(ConfigError, match=REFUSED[family][:30]):
+    with pytest.raises(ConfigError, match=refused()[family][:30]):
         some(family)
 
 

@@ -36,7 +36,7 @@ def reproduce(folder: Path | None, until: str | None) -> None:
     for name in names[: names.index(until) + 1] if until else names:
         words = STAGES[name].words(lambda model: str(where / model / "model"))
         words += ["--folder", str(where / name)]
-        click.echo(f"sparrow {' '.join(words)}", err=True)
+        click.echo(" ".join(("sparrow", *words)), err=True)
         code = "from sparrow.cli import main; main()"
         done = subprocess.run([sys.executable, "-c", code, *words], check=False)
         if done.returncode or not (where / name / "model").is_dir():

@@ -34,7 +34,7 @@ CHAT_TEMPLATE = (
 
 
 def write_chat(
-    messages: Sequence[Mapping[str, object]], *, ask: bool, open_thought: bool = False
+    messages: Sequence[Mapping[str, str]], *, ask: bool, open_thought: bool = False
 ) -> str:
     """Write a conversation as one text: what `CHAT_TEMPLATE` says, in plain Python.
 
@@ -49,7 +49,7 @@ def write_chat(
         # 1. The mark of who speaks.
         text += ASSISTANT if message["role"] == "assistant" else USER
         # 2. What is said, and the end of the turn.
-        text += f"{message['content']}{END}"
+        text += message["content"] + END
     # 3. To ask, let the assistant begin; and, if wanted, let it begin with a thought.
     if ask:
         text += ASSISTANT + ("<think>" if open_thought else "")

@@ -1,9 +1,9 @@
 """Turn text into token ids and back, with the tokenizer that a checkpoint carries."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self, TypedDict
+from typing import Self, TypedDict, cast
 
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer as FastTokenizer
@@ -144,8 +144,9 @@ class Tokenizer:
                 _("this model has no chat template, so it cannot hold a conversation.")
             )
         if self.chat_template == CHAT_TEMPLATE:  # a hundred times as fast
+            turns = cast(Sequence[Mapping[str, str]], messages)
             return self.encode(
-                chat.write_chat(messages, ask=True, open_thought=open_thought)
+                chat.write_chat(turns, ask=True, open_thought=open_thought)
             )
         # A template is a program from the checkpoint: it runs in Jinja's sandbox.
         template = ImmutableSandboxedEnvironment(

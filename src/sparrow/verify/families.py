@@ -11,9 +11,9 @@ __all__ = [
     "ASKS_ITS_SCORER",
     "CORES",
     "LISTS_ANSWERS",
-    "REFUSED",
     "known_families",
     "prove_known",
+    "refused",
 ]
 
 # Several answers are right, and the scorer was read: it neither runs what it reads nor
@@ -41,37 +41,43 @@ ASKS_ITS_SCORER = frozenset(
 # Several answers are right, and the problem lists them under this name.
 LISTS_ANSWERS = {"n_queens": "valid_answers"}
 
-_RUNS = "its scorer runs the answer as Python code"
-REFUSED = {
-    "composite": "it is made of other families; ask for one of them",
-    "countdown": f"{_RUNS}; the family countdown of Sparrow asks the same",
-    "intermediate_integration": _RUNS,
-    "polynomial_multiplication": _RUNS,
-    "propositional_logic": "its scorer takes what is given for a conclusion",
-    "puzzle24": _RUNS,
-    "rubiks_cube": "its scorer writes a move as often as the answer says",
-    "rush_hour": "its scorer makes as many moves as the answer says",
-    "simple_integration": _RUNS,
-}
-
 # What makes it this problem, where one problem is worded in several ways or with other
 # names; elsewhere it is the whole question. It decides the side of the split.
 CORES = {"bf": "bf_program", "knights_knaves": "statements"}
 
 
+def refused() -> dict[str, str]:
+    """Families that are not asked, each with its reason, in the chosen language."""
+    runs = _("its scorer runs the answer as Python code")
+    return {
+        "composite": _("it is made of other families; ask for one of them"),
+        "countdown": _(
+            "its scorer runs the answer as Python code; the family countdown of "
+            "Sparrow asks the same"
+        ),
+        "intermediate_integration": runs,
+        "polynomial_multiplication": runs,
+        "propositional_logic": _("its scorer takes what is given for a conclusion"),
+        "puzzle24": runs,
+        "rubiks_cube": _("its scorer writes a move as often as the answer says"),
+        "rush_hour": _("its scorer makes as many moves as the answer says"),
+        "simple_integration": runs,
+    }
+
+
 def prove_known(name: str) -> None:
     """Whether a family exists, and may be used."""
     known = known_families()
-    if name in REFUSED:
+    if name in refused():
         raise ConfigError(
             _(
                 "the family {name} of reasoning-gym is not used here: {why}.",
                 name=name,
-                why=REFUSED[name],
+                why=refused()[name],
             )
         )
     if name not in known:
-        usable = sorted(set(known) - set(REFUSED))
+        usable = sorted(set(known) - set(refused()))
         near = get_close_matches(name, usable, n=4, cutoff=0.4) or usable[:4]
         raise ConfigError(
             _(
