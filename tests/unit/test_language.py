@@ -82,7 +82,6 @@ NO_TALK = {
     "train/sft.py": "the same, and tags",
     "rl/recipe.py": "the same",
     "distill/recipe.py": "the same",
-    "cli/runs.py": "the same",
     "cli/reproduce.py": "a line of Python, and a command",
     "evaluate/__init__.py": "Python's message for a name that is not there",
     "viz/reinforcement.py": "styles of a page",
