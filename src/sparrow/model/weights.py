@@ -77,8 +77,8 @@ def load(model_class: type[Model], path: Path) -> Model:
 def _aligned(tensor: Tensor) -> Tensor:
     """The same numbers at an address as PyTorch would choose.
 
-    A mapped file begins where it likes, and the last bits of a product depend on that:
-    two runs from one checkpoint would differ.
+    A mapped file begins where it likes, and the last bits of a product may depend on
+    that: two runs from one checkpoint could differ.
     """
     return tensor if tensor.data_ptr() % ALIGNMENT == 0 else tensor.clone()
 
