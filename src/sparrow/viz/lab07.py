@@ -19,6 +19,7 @@ __all__ = [
 ]
 
 RUN_COLOURS = ("blue", "orange", "green", "pink", "sky")
+LABEL_TALL = 0.08  # of the axis: no label stands on another
 LAST = 0.1  # the part of the steps that the end of a curve is about
 
 
@@ -29,14 +30,20 @@ def plot_lengths(runs: Mapping[str, Sequence[float]]) -> Axes:
         runs: the mean length of every step's answers, in tokens.
     """
     ax = axes(height_in=3.2)
-    ends = {}
+    ends, labels = {}, []
     for (name, values), colour in zip(runs.items(), RUN_COLOURS, strict=False):
         steps = range(1, len(values) + 1)
         ax.plot(steps, values, color=COLOURS[colour], linewidth=0.6, alpha=0.35)
         mean = smooth(values, 0.9)
         ax.plot(steps, mean, color=COLOURS[colour], linewidth=2)
-        label_right(ax, len(values), mean[-1], name, COLOURS[colour])
+        labels.append((mean[-1], len(values), name, COLOURS[colour]))
         ends[name] = (settled(values, first=True), settled(values))
+    low, high = ax.get_ylim()
+    place = low
+    for end, count, name, colour in sorted(labels):  # from below, none on another
+        place = max(end, place)
+        label_right(ax, count, place, name, colour)
+        place += LABEL_TALL * (high - low)
     ax.set_xlim(left=0)
     ax.set_xlabel(_("Step of reinforcement learning"))
     ax.set_ylabel(_("Length of an answer (tokens)"))
