@@ -41,6 +41,18 @@ class PromptError(UsageError):
     """A prompt that the model cannot read: empty, too long, or unknown tokens."""
 
 
+class CacheFull(SparrowError):  # noqa: N818  like queue.Full
+    """The serving cache has too few free blocks."""
+
+
+class QueueFull(SparrowError):  # noqa: N818  like queue.Full
+    """Too many requests wait already; `retry_after_s` says when to try again."""
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class CorpusError(UsageError):
     """Text to learn from that is missing, empty, or no text at all."""
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sparrow.config import Config
 from sparrow.model import norm
 from sparrow.model.block import Block
+from sparrow.model.cache import Cache
 from sparrow.model.linear import Linear
 from sparrow.model.moe import ExpertFeedForward
 from sparrow.model.rope import Rotation
@@ -56,8 +57,9 @@ class MultiTokenPrediction(nn.Module):
         embedded: Tensor,
         rotation: Rotation,
         mask: Tensor | None = None,
+        cache: Cache | None = None,
     ) -> Tensor:
-        """Join the two, run the block, normalise."""
+        """Join the two, run the block, normalise; its cache is one more layer."""
         joint = torch.cat((self.enorm(embedded), self.hnorm(hidden)), dim=-1)
-        deeper = self.block(self.eh_proj(joint), rotation, mask)
+        deeper = self.block(self.eh_proj(joint), rotation, mask, cache)
         return self.shared_head.norm(deeper)

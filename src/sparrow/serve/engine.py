@@ -1,0 +1,405 @@
+"""Serve many requests with one model: everybody's next token in the same step.
+
+    submit -> waiting -> running -> finished
+                 ^__________|  when the cache is full
+
+The engine knows token ids only, and one thread drives it.
+"""
+
+import math
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Literal
+
+import numpy as np
+import torch
+
+from sparrow.errors import ConfigError, PromptError, QueueFull
+from sparrow.language import _
+from sparrow.model import Sparrow
+from sparrow.serve import sampling as samplers
+from sparrow.serve import speculate
+from sparrow.serve.blocks import BlockPool
+from sparrow.serve.runner import Batch, Runner
+from sparrow.serve.sampling import SEEDS, Sampling
+from sparrow.serve.scheduler import Request, Scheduler, Turn
+
+__all__ = ["Engine", "EngineSettings", "EngineStats", "Output"]
+
+Speculation = Literal["none", "ngram", "mtp"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """How much room and how much work a step the engine has.
+
+    Raises:
+        ConfigError: a number is out of its range; the sentence names it.
+    """
+
+    block_size: int = 16  # tokens in a block of the cache
+    blocks: int = 1024
+    max_batch: int = 256  # requests that run at the same time
+    token_budget: int = 1024  # tokens in one step, over all requests
+    max_waiting: int = 1024
+    speculation: Speculation = "none"
+    proposals: int = 3  # tokens that n-gram speculation proposes at most
+    prefix_cache: bool = True
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        for name in ("block_size", "blocks", "max_batch", "token_budget", "proposals"):
+            if (got := getattr(self, name)) < 1:
+                raise ConfigError(
+                    _(
+                        "{name} must be at least {low}, got {got}.",
+                        name=name,
+                        low=1,
+                        got=got,
+                    )
+                )
+        if self.max_waiting < 0:
+            raise ConfigError(
+                _(
+                    "{name} must be at least {low}, got {got}.",
+                    name="max_waiting",
+                    low=0,
+                    got=self.max_waiting,
+                )
+            )
+        known = ("none", "ngram", "mtp")
+        if self.speculation not in known:
+            raise ConfigError(
+                _(
+                    '{name} must be one of {known}; got "{got}".',
+                    name="speculation",
+                    known=", ".join(known),
+                    got=self.speculation,
+                )
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Output:
+    """What one request wrote in one step.
+
+    `tokens` ends with the stop token, if one ended it. `logprobs` are natural
+    logarithms at temperature 1. `top` has the most likely tokens at each place, if the
+    request asked for them.
+    """
+
+    request: int
+    tokens: list[int]
+    logprobs: list[float]
+    top: list[list[tuple[int, float]]] | None = None
+    finished: Literal["stop", "length"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineStats:
+    """Where the engine stands now, and what it has done since it was made."""
+
+    waiting: int
+    running: int
+    blocks_total: int
+    blocks_used: int
+    blocks_cached: int
+    prompt_tokens: int
+    cached_tokens: int
+    generated_tokens: int
+    preemptions: int
+    proposed: int
+    accepted: int
+    steps: int
+
+
+@dataclass(kw_only=True)
+class _Counts:
+    """What has been done."""
+
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+    proposed: int = 0
+    accepted: int = 0
+    steps: int = 0
+    finished: int = 0
+    busy_s: float = 0.0
+
+
+class Engine:
+    """A model that many requests share.
+
+    Args:
+        model: any Sparrow model.
+        settings: room and work.
+        end_ids: tokens that end every text.
+
+    Raises:
+        ConfigError: the model cannot speculate as the settings ask.
+
+    Example:
+        >>> engine = Engine(model)
+        >>> engine.submit([1, 2, 3], Sampling(max_tokens=2))
+        0
+        >>> while engine.has_work:
+        ...     print(engine.step())
+    """
+
+    def __init__(
+        self,
+        model: Sparrow,
+        *,
+        settings: EngineSettings = EngineSettings(),
+        end_ids: Sequence[int] = (),
+    ) -> None:
+        has_mtp = settings.speculation == "mtp"
+        if has_mtp and not model.config.num_nextn_predict_layers:
+            raise ConfigError(
+                _(
+                    "this model has no MTP module to speculate with: choose "
+                    'speculation="ngram" or "none".'
+                )
+            )
+        self.model, self.settings = model.eval(), settings
+        self.end_ids = frozenset(end_ids)
+        room = settings.blocks * settings.block_size
+        self.longest = min(model.config.max_position_embeddings, room)
+        self.pool = BlockPool(
+            settings.blocks, settings.block_size, prefix_cache=settings.prefix_cache
+        )
+        self.scheduler = Scheduler(
+            self.pool,
+            max_batch=settings.max_batch,
+            token_budget=settings.token_budget,
+            max_blocks=self.pool.blocks_for(self.longest),
+        )
+        self.runner = Runner(
+            model, settings.blocks, settings.block_size, has_mtp=has_mtp
+        )
+        self.requests: dict[int, Request] = {}
+        self._ids, self._counts = count(), _Counts()
+
+    def submit(self, prompt: Sequence[int], sampling: Sampling) -> int:
+        """Take a request; its tokens come from `step`.
+
+        Returns:
+            The request's id.
+
+        Raises:
+            QueueFull: too many wait already.
+            PromptError: the prompt is empty, too long, or has unknown tokens.
+        """
+        self._check(prompt)
+        if len(self.scheduler.waiting) >= self.settings.max_waiting:
+            counts = self._counts
+            raise QueueFull(
+                _(
+                    "{waiting} requests are waiting and no more can; try again later.",
+                    waiting=len(self.scheduler.waiting),
+                ),
+                retry_after_s=max(1, math.ceil(counts.busy_s / (counts.finished or 1))),
+            )
+        seed = secrets.randbits(63) if sampling.seed is None else sampling.seed
+        request = Request(
+            id=next(self._ids),
+            tokens=list(prompt),
+            prompt_tokens=len(prompt),
+            longest=min(self.longest, len(prompt) + sampling.max_tokens),
+            sampling=sampling,
+            seed=seed % SEEDS,
+            stops=self.end_ids.union(sampling.stop_ids),
+        )
+        self.requests[request.id] = request
+        self.scheduler.waiting.append(request)
+        self._counts.prompt_tokens += len(prompt)
+        return request.id
+
+    def abort(self, request_id: int) -> None:
+        """Forget a request at once; its blocks are free. Nothing if it has ended."""
+        request = self.requests.pop(request_id, None)
+        if request is not None:
+            self.scheduler.leave(request)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether some request has not ended."""
+        return bool(self.requests)
+
+    @torch.inference_mode()
+    def step(self) -> list[Output]:
+        """Give every running request its next token, or read more of its prompt."""
+        started = time.perf_counter()
+        turns = self.scheduler.plan()
+        if not turns:
+            return []
+        batch = self.runner.batch(turns, self.scheduler.table)
+        outputs = self._write(turns, batch)
+        self._counts.steps += 1
+        self._counts.busy_s += time.perf_counter() - started
+        return outputs
+
+    def stats(self) -> EngineStats:
+        """Where the engine stands."""
+        counts, scheduler = self._counts, self.scheduler
+        return EngineStats(
+            waiting=len(scheduler.waiting),
+            running=len(scheduler.running),
+            blocks_total=self.settings.blocks,
+            blocks_used=self.pool.used_blocks,
+            blocks_cached=self.pool.cached_blocks,
+            prompt_tokens=counts.prompt_tokens,
+            cached_tokens=scheduler.cached_tokens,
+            generated_tokens=counts.generated_tokens,
+            preemptions=scheduler.preemptions,
+            proposed=counts.proposed,
+            accepted=counts.accepted,
+            steps=counts.steps,
+        )
+
+    def page_table(self) -> dict[int, list[int]]:
+        """The blocks of each running request, in the order of its tokens."""
+        return {each.id: list(each.blocks) for each in self.scheduler.running}
+
+    def _check(self, prompt: Sequence[int]) -> None:
+        if not prompt:
+            raise PromptError(
+                _("a prompt is empty; give at least one token, such as the first one.")
+            )
+        if len(prompt) >= self.longest:
+            raise PromptError(
+                _(
+                    "the prompt has {got} tokens, and {limit} is the most for prompt "
+                    "and answer together; shorten it.",
+                    got=len(prompt),
+                    limit=self.longest,
+                )
+            )
+        vocabulary = self.model.config.vocab_size
+        if unknown := [token for token in prompt if not 0 <= token < vocabulary]:
+            raise PromptError(
+                _(
+                    "token {got} is not in the vocabulary, whose ids are 0 to {last}; "
+                    "was this text encoded for another model?",
+                    got=unknown[0],
+                    last=vocabulary - 1,
+                )
+            )
+
+    def _write(self, turns: list[Turn], batch: Batch) -> list[Output]:
+        """Draw, keep what is good, and say what each request has got."""
+        scores = self.runner.scores(batch)
+        drawn = self._draw(
+            scores,
+            [turn.request for turn in turns for _draw in range(turn.draws)],
+            [
+                len(turn.request.tokens) + ahead
+                for turn in turns
+                for ahead in range(turn.draws)
+            ],
+        )
+        tokens, logprobs = drawn.tokens.tolist(), drawn.logprobs.tolist()
+        outputs, at = [], 0
+        for turn in turns:
+            request, draws = turn.request, turn.draws
+            if draws:
+                kept = speculate.accept(tokens[at : at + draws], turn.proposed)
+                self._counts.proposed += draws - 1
+                self._counts.accepted += len(kept) - 1
+                outputs.append(
+                    self._output(request, kept, logprobs[at:], scores[at : at + draws])
+                )
+                at += draws
+                request.computed = len(request.tokens) - 1
+            else:
+                request.computed += turn.count
+            self.scheduler.remember(request)
+        self._propose(turns, batch)
+        for output in outputs:
+            if output.finished:
+                self.abort(output.request)
+                self._counts.finished += 1
+        return outputs
+
+    def _draw(
+        self, scores: torch.Tensor, requests: list[Request], places: list[int]
+    ) -> samplers.Drawn:
+        """Draw from each row of scores as its request wants it."""
+        asked = [request.sampling for request in requests]
+        numbers = samplers.uniform(
+            np.array([request.seed for request in requests], dtype=np.uint64),
+            np.array(places, dtype=np.uint64),
+        )
+        device = scores.device
+        return samplers.draw(
+            scores,
+            torch.tensor([each.temperature for each in asked], device=device),
+            torch.tensor([each.top_p for each in asked], device=device),
+            torch.from_numpy(numbers).to(device),
+        )
+
+    def _output(
+        self,
+        request: Request,
+        kept: list[int],
+        logprobs: list[float],
+        scores: torch.Tensor,
+    ) -> Output:
+        """Append tokens up to the first that ends the text."""
+        finished: Literal["stop", "length"] | None = None
+        room = request.longest - len(request.tokens)
+        for end, token in enumerate(kept, start=1):
+            if token in request.stops:
+                finished = "stop"
+            elif end == room:
+                finished = "length"
+            if finished:
+                kept = kept[:end]
+                break
+        request.tokens += kept
+        self._counts.generated_tokens += len(kept)
+        most = request.sampling.logprobs
+        return Output(
+            request=request.id,
+            tokens=kept,
+            logprobs=logprobs[: len(kept)],
+            top=None
+            if most is None
+            else samplers.most_likely(scores[: len(kept)], most),
+            finished=finished,
+        )
+
+    def _propose(self, turns: list[Turn], batch: Batch) -> None:
+        """Guess what comes next, for the next step to judge."""
+        if self.settings.speculation == "ngram":
+            for turn in turns:
+                request = turn.request
+                request.proposed = request.echo.propose(
+                    request.tokens, self.settings.proposals
+                )
+        elif self.settings.speculation == "mtp":
+            self._propose_with_mtp(turns, batch)
+
+    def _propose_with_mtp(self, turns: list[Turn], batch: Batch) -> None:
+        following: list[int] = []  # the token after each of the step's tokens
+        writing: list[Request] = []
+        chosen: list[int] = []  # the last good token of each request that writes
+        for turn in turns:
+            request, new = turn.request, turn.count + len(turn.proposed)
+            after = request.tokens[turn.start + 1 : turn.start + new + 1]
+            if turn.draws:
+                writing.append(request)
+                chosen.append(len(following) + len(after) - 1)
+            following += after + [0] * (new - len(after))
+        device = self.model.device
+        scores = self.runner.guesses(
+            batch,
+            torch.tensor(following, device=device),
+            torch.tensor(chosen, dtype=torch.long, device=device),
+        )
+        places = [len(request.tokens) for request in writing]
+        drawn = self._draw(scores, writing, places).tokens.tolist()
+        for request, token in zip(writing, drawn, strict=True):
+            request.proposed = [token]

@@ -1,0 +1,153 @@
+"""Draw a request's tokens from numbers of its own, whoever else is in the batch.
+
+A row's random number is a function of its seed and of the place of the token, and of
+nothing else. So a request writes the same text alone, in a crowd, after it had to wait,
+and with or without speculation.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sparrow.errors import UsageError
+from sparrow.language import _
+
+__all__ = ["MOST_LOGPROBS", "Drawn", "Sampling", "draw", "uniform"]
+
+MOST_LOGPROBS = 20  # as in OpenAI's API
+SEEDS = 2**63
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How one request is to be continued.
+
+    Raises:
+        UsageError: a number is out of its range; the sentence names it.
+    """
+
+    temperature: float = 1.0  # 0 is greedy
+    top_p: float = 1.0
+    seed: int | None = None  # None: another one for each request
+    max_tokens: int = 256
+    stop_ids: tuple[int, ...] = ()
+    logprobs: int | None = None  # give so many alternatives beside each token
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        if not (self.temperature >= 0 and math.isfinite(self.temperature)):
+            raise UsageError(
+                _(
+                    "temperature must be at least 0, got {got}.",
+                    got=self.temperature,
+                )
+            )
+        if not 0 < self.top_p <= 1:
+            raise UsageError(_("top_p must be in (0, 1], got {got}.", got=self.top_p))
+        if self.max_tokens < 1:
+            raise UsageError(
+                _("max_tokens must be at least 1, got {got}.", got=self.max_tokens)
+            )
+        if not 0 <= (self.logprobs or 0) <= MOST_LOGPROBS:
+            raise UsageError(
+                _(
+                    "logprobs must be in 0..{most}, got {got}.",
+                    most=MOST_LOGPROBS,
+                    got=self.logprobs,
+                )
+            )
+
+
+class Drawn(NamedTuple):
+    """One token a row, and its log-probability at temperature 1. Shapes: [M], [M]."""
+
+    tokens: Tensor
+    logprobs: Tensor
+
+
+def uniform(seed: NDArray[np.uint64], place: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """A number in [0, 1) for each seed and place, that looks random.
+
+    Args:
+        seed: of the request.
+        place: of the token in its text.
+
+    Shapes:
+        seed, place: [M]; returns [M].
+
+    Source: the finisher of SplitMix64, Steele et al. 2014, "Fast splittable
+    pseudorandom number generators", applied to the seed and then to the place.
+    """
+    bits = _mix(_mix(seed) + place) >> np.uint64(11)  # as many as a float64 holds
+    return bits.astype(np.float64) * 2.0**-53
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Let every bit of `x` move every bit of the answer; sums wrap around."""
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) -> Drawn:
+    """Draw one token for each row, each in its own way.
+
+    Args:
+        logits: scores of every token.
+        temperature: of each row; 0 takes the most likely token.
+        top_p: of each row: keep the most likely tokens that together reach it.
+        uniform: the random number of each row.
+
+    Shapes:
+        logits: [M, V]; temperature, top_p, uniform: [M]; see `Drawn`.
+    """
+    scores = logits.float()
+    tokens = scores.argmax(dim=-1)
+    rows = temperature.nonzero()[:, 0]
+    if len(rows):
+        scaled = scores[rows] / temperature[rows, None]
+        probability = keep_top(scaled.softmax(dim=-1), top_p[rows])
+        reached = probability.cumsum(dim=-1)
+        # Times the last sum, which rounding leaves a little off one.
+        wanted = uniform[rows, None].to(reached.dtype) * reached[:, -1:]
+        drawn = torch.searchsorted(reached, wanted, right=True)[:, 0]
+        tokens[rows] = drawn.clamp(max=logits.shape[-1] - 1)
+    chosen = scores.gather(-1, tokens[:, None])[:, 0]
+    return Drawn(tokens, chosen - scores.logsumexp(dim=-1))
+
+
+def keep_top(probability: Tensor, top_p: Tensor) -> Tensor:
+    """Set to zero what does not belong to the most likely tokens.
+
+    Shapes:
+        probability: [M, V]; top_p: [M]; returns [M, V], which sums to less than one.
+
+    Source: nucleus sampling, Holtzman et al., arXiv:1904.09751.
+    """
+    rows = (top_p < 1).nonzero()[:, 0]
+    if not len(rows):
+        return probability
+    ordered, index = probability[rows].sort(dim=-1, descending=True, stable=True)
+    before = ordered.cumsum(dim=-1) - ordered
+    ordered = ordered.masked_fill(before >= top_p[rows, None], 0)
+    kept = torch.zeros_like(ordered).scatter(-1, index, ordered)
+    return probability.index_copy(0, rows, kept)
+
+
+def most_likely(logits: Tensor, count: int) -> list[list[tuple[int, float]]]:
+    """The most likely tokens of each row, with their log-probabilities.
+
+    Shapes:
+        logits: [M, V].
+    """
+    logprobs, tokens = logits.float().log_softmax(dim=-1).topk(count, dim=-1)
+    return [
+        list(zip(*row, strict=True))
+        for row in zip(tokens.tolist(), logprobs.tolist(), strict=True)
+    ]
