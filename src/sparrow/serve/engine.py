@@ -88,7 +88,7 @@ class Output:
 
     `tokens` ends with the stop token, if one ended it. `logprobs` are natural
     logarithms at temperature 1. `top` has the most likely tokens at each place, if the
-    request asked for them.
+    request asked for them. `cached` tokens of its prompt were in the cache.
     """
 
     request: int
@@ -96,6 +96,7 @@ class Output:
     logprobs: list[float]
     top: list[list[tuple[int, float]]] | None = None
     finished: Literal["stop", "length"] | None = None
+    cached: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -369,6 +370,7 @@ class Engine:
             if most is None
             else samplers.most_likely(scores[: len(kept)], most),
             finished=finished,
+            cached=request.found or 0,
         )
 
     def _propose(self, turns: list[Turn], batch: Batch) -> None:

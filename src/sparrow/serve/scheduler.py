@@ -57,6 +57,7 @@ class Request:
     stops: frozenset[int]
     row: int | None = None  # its place in the tables while it runs
     computed: int = 0  # tokens whose rows are in the cache
+    found: int | None = None  # those that were there when it first ran
     blocks: list[int] = field(default_factory=list)
     contents: list[Content] = field(default_factory=list)  # of its full blocks
     proposed: list[int] = field(default_factory=list)
@@ -144,6 +145,8 @@ class Scheduler:
             request.row = self.rows.pop()
             request.computed = len(found) * self.pool.block_size
             self.cached_tokens += request.computed
+            if request.found is None:
+                request.found = request.computed
             request.contents = [self._content(block) for block in found]
             self._extend(request, found)
             self._extend(request, self.pool.allocate(needed))
