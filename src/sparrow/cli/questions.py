@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparrow import runtime
@@ -52,39 +51,25 @@ class Questions:
 
     def drawn(self) -> "list[Problem]":
         """The problems."""
-        if self.family != "countdown":
-            from sparrow.verify import gym
+        from sparrow.data import problems
 
-            return list(
-                gym.gym_problems(
-                    self.family,
-                    self.problems,
-                    seed=self.problem_seed,
-                    held_out=self.held_out,
-                )
-            )
-        from sparrow.data import countdown
-
-        return list(
-            countdown.problems(
-                runtime.generator(self.problem_seed),
-                self.problems,
-                numbers=self.numbers,
-                largest=self.largest,
-                held_out=self.held_out,
-            )
+        return problems.drawn(
+            self.family,
+            self.problems,
+            seed=self.problem_seed,
+            numbers=self.numbers,
+            largest=self.largest,
+            held_out=self.held_out,
         )
 
     def ask(self, name: str, problems: "list[Problem]") -> "Answers":
         """What a model answers: one of ours, an asset, or a checkpoint folder."""
-        from sparrow import Sparrow, assets, checkpoints
+        from sparrow import Sparrow
         from sparrow.evaluate import run
+        from sparrow.model import named
         from sparrow.text import Tokenizer
 
-        if name in assets.ASSETS:
-            folder = assets.find(name)
-        else:
-            folder = Path(checkpoints.folder_of(name))
+        folder = named.folder_of(name)
         where = runtime.device()
         return run.ask(
             Sparrow.from_pretrained(folder).to(where, runtime.compute_dtype(where)),

@@ -1,8 +1,7 @@
 """Which problems a step asks: a pure function of seed and step, and never a test's."""
 
-from sparrow.data import countdown
+from sparrow.data import problems
 from sparrow.rl.recipe import GrpoRecipe
-from sparrow.runtime import generator
 from sparrow.verify import Problem
 
 __all__ = ["asked", "examination"]
@@ -17,21 +16,13 @@ def asked(recipe: GrpoRecipe, step: int) -> list[Problem]:
     Raises:
         ConfigError: there is no such family, or its settings make no sense.
     """
-    seed = recipe.seed * STRIDE + step
-    if recipe.family != "countdown":
-        from sparrow.verify import gym
-
-        return list(
-            gym.gym_problems(recipe.family, recipe.questions, seed=seed, held_out=False)
-        )
-    return list(
-        countdown.problems(
-            generator(seed),
-            recipe.questions,
-            numbers=recipe.numbers,
-            largest=recipe.largest,
-            held_out=False,
-        )
+    return problems.drawn(
+        recipe.family,
+        recipe.questions,
+        seed=recipe.seed * STRIDE + step,
+        numbers=recipe.numbers,
+        largest=recipe.largest,
+        held_out=False,
     )
 
 
@@ -45,20 +36,11 @@ def examination(
         count: how many.
         held_out: False: from the side that training may meet, for the gate.
     """
-    if recipe.family != "countdown":
-        from sparrow.verify import gym
-
-        return list(
-            gym.gym_problems(
-                recipe.family, count, seed=EXAMINATION_SEED, held_out=held_out
-            )
-        )
-    return list(
-        countdown.problems(
-            generator(EXAMINATION_SEED),
-            count,
-            numbers=recipe.numbers,
-            largest=recipe.largest,
-            held_out=held_out,
-        )
+    return problems.drawn(
+        recipe.family,
+        count,
+        seed=EXAMINATION_SEED,
+        numbers=recipe.numbers,
+        largest=recipe.largest,
+        held_out=held_out,
     )
