@@ -34,7 +34,6 @@ TINY = Config.preset("pico").replace(
 @pytest.fixture(scope="module", autouse=True)
 def quick_looks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "EXAMINED", 20)
         # how fast this machine multiplies is told and changes nothing
         rate = Measured(median=1e9, low=1e9, high=1e9, values=(1e9,))
         patch.setattr(run, "matmul_rate", lambda **_where: rate)
@@ -59,6 +58,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> SftRecipe:
         warmup_steps=2,
         checkpoint_every_steps=2,
         evaluate_every_steps=3,
+        examined=20,
     )
 
 

@@ -20,7 +20,7 @@ from sparrow.verify import Countdown
 __all__ = ["Step", "Try", "moves", "random_result", "trace", "tries_of", "write"]
 
 LIMIT = 999  # no step makes more
-GOES_ON = 0.3  # how often somebody without patience tries once more
+GOES_ON = 0.22  # how often somebody without patience tries once more
 LOOK = re.compile(r"(=[0-9]+)[<=>][0-9]+$")  # at the end of a try
 
 

@@ -8,12 +8,12 @@ what is still tried now and then.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import nn
 
-from sparrow.data import countdown, packing, search
+from sparrow.data import countdown, kinship, packing, programs, search
 from sparrow.data.packing import IGNORED
 from sparrow.data.stream import FixedRows
 from sparrow.language import _
@@ -33,9 +33,15 @@ from sparrow.train.run import Say, Trained, Watch, carry_out
 from sparrow.train.settings import flag
 from sparrow.train.state import State
 
+if TYPE_CHECKING:
+    from sparrow.verify.gym import GymProblem
+
 __all__ = ["Examined", "Imitating", "Imitation", "SftRecipe", "sft", "traces"]
 
-EXAMINED = 200  # held-out traces at each look
+THOUGHTS = {  # how to think aloud about a problem, where we have written it down
+    "gym:bf": programs.thought,
+    "gym:family_relationships": kinship.thought,
+}
 ROWS = 32  # at a time
 
 
@@ -55,11 +61,13 @@ class Imitating(Learning):
     bias_speed: float = flag(1e-3, "Step of the experts' selection bias; 0: none.")
     mtp_weight: float = flag(0.0, "Weight of multi-token prediction.")
     evaluate_every_steps: int = flag(100, "Steps between looks at held-out examples.")
+    examined: int = flag(200, "Held-out examples in a look.")
 
     def __post_init__(self) -> None:
         """Check every number that could not work."""
         super().__post_init__()
         self.at_least(0, "entropy_floor")
+        self.at_least(1, "examined")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +77,9 @@ class SftRecipe(Imitating):
     family: str = flag("countdown", "Problems: countdown, or one of reasoning-gym.")
     numbers: int = flag(3, "Countdown: numbers a problem; more are harder.")
     largest: int = flag(12, "Countdown: the largest number given.")
-    examples: int = flag(50_000, "Conversations to imitate.")
-    patience: float = flag(0.2, "The share of traces that search to the end.")
+    examples: int = flag(75_000, "Conversations to imitate.")
+    steps: int = flag(1200, "How many steps at most.")
+    patience: float = flag(0.08, "The share of traces that think to the end.")
 
     def __post_init__(self) -> None:
         """Check every number that could not work."""
@@ -128,40 +137,43 @@ def sft(
 def traces(recipe: SftRecipe, tokenizer: Tokenizer, *, held_out: bool) -> list[Example]:
     """Problems with an impatient search for each; see `sparrow.data.search`.
 
-    Families of reasoning-gym come without a search: their thought is empty.
+    Those of reasoning-gym are answered rightly, and few of them with a thought.
     """
     seed = recipe.seed + (1 << 32 if held_out else 0)
-    count = EXAMINED if held_out else recipe.examples
+    count = recipe.examined if held_out else recipe.examples
+    draw = generator(seed)
     if recipe.family != "countdown":
         from sparrow.verify import gym  # it takes a second to import
 
         given = gym.gym_problems(recipe.family, count, seed=seed, held_out=held_out)
-        return [
-            examples.example(tokenizer, each.question, unthought(each.answers[0]))
+        told = [
+            (each.question, _answered(each, recipe.patience, draw))
             for each in given
             if each.answers
         ]
-    draw = generator(seed)
-    asked = countdown.problems(
-        draw,
-        count,
-        numbers=recipe.numbers,
-        largest=recipe.largest,
-        held_out=held_out,
-    )
-    return [
-        examples.example(
-            tokenizer,
-            each.question,
-            search.trace(each, draw, patience=recipe.patience),
+    else:
+        asked = countdown.problems(
+            draw,
+            count,
+            numbers=recipe.numbers,
+            largest=recipe.largest,
+            held_out=held_out,
         )
-        for each in asked
-    ]
+        told = [
+            (each.question, search.trace(each, draw, patience=recipe.patience))
+            for each in asked
+        ]
+    return [examples.example(tokenizer, *each) for each in told]
 
 
-def unthought(answer: str) -> str:
-    """An answer in the format, without a thought before it."""
-    return f"<think></think><answer>{answer}</answer>"
+def _answered(
+    problem: "GymProblem", patience: float, generator: torch.Generator
+) -> str:
+    """The right answer, now and then with the thought that leads to it."""
+    thinks = float(torch.rand((), generator=generator)) < patience
+    think = THOUGHTS.get(problem.family) if thinks else None
+    thought = think(problem.question) if think else ""
+    return f"<think>{thought}</think><answer>{problem.answers[0]}</answer>"
 
 
 class Imitation(Reading):
