@@ -85,6 +85,10 @@ class WireError(SparrowError):
     """A message between the sandbox and the grader that cannot be read."""
 
 
+class QuantizationError(UsageError):
+    """A model that cannot be quantized so, or calibration that says nothing."""
+
+
 class RewardError(SparrowError):
     """A reward that nobody earns, or a function that cannot give one."""
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparrow.config import Config
@@ -86,12 +85,12 @@ class Sparrow(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.embed_tokens.weight.device
+        return self.norm.weight.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """The precision of the weights."""
-        return self.embed_tokens.weight.dtype
+        """The precision it computes in, which quantized matrices have not."""
+        return self.norm.weight.dtype
 
     def new_cache(self, batch: int, capacity: int) -> Cache:
         """An empty cache for `batch` sequences of at most `capacity` tokens."""
@@ -127,7 +126,7 @@ class Sparrow(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Score every token of the vocabulary. Shapes: [..., D] -> [..., V]."""
-        return F.linear(hidden, self.lm_head.weight)
+        return self.lm_head(hidden)
 
     def hidden(
         self,

@@ -26,7 +26,7 @@ from sparrow.runtime import atomic_write
 if TYPE_CHECKING:
     from sparrow.model.transformer import Sparrow
 
-__all__ = ["from_published", "load", "save_checkpoint", "to_published"]
+__all__ = ["aligned", "from_published", "load", "save_checkpoint", "to_published"]
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -66,19 +66,19 @@ def load(model_class: type[Model], path: Path) -> Model:
     with torch.device("meta"):  # no time is spent on weights that are replaced at once
         model = model_class(config)
     _compare(path, model.state_dict(), found)
-    aligned = {name: _aligned(each) for name, each in found.items()}
-    model.load_state_dict(aligned, assign=True)
+    found = {name: aligned(each) for name, each in found.items()}
+    model.load_state_dict(found, assign=True)
     model.inverse_freq = rope.frequencies(config)
     if config.tie_word_embeddings:
         model.lm_head.weight = model.embed_tokens.weight
     return model
 
 
-def _aligned(tensor: Tensor) -> Tensor:
+def aligned(tensor: Tensor) -> Tensor:
     """The same numbers at an address as PyTorch would choose.
 
     A mapped file begins where it likes, and the last bits of a product may depend on
-    that: two runs from one checkpoint could differ.
+    that: two runs from one checkpoint could differ. And some kernels crash there.
     """
     return tensor if tensor.data_ptr() % ALIGNMENT == 0 else tensor.clone()
 
