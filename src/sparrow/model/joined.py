@@ -10,6 +10,7 @@ Weights are read again each time a `JoinedStep` is made, so it never goes stale
 between two steps of training. For pico this takes about a millisecond.
 """
 
+from collections.abc import Callable
 from types import ModuleType
 
 import torch
@@ -17,19 +18,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparrow import runtime
-from sparrow.model import attend, mla, moe, norm, rope, transformer
+from sparrow.model import attend, gqa, mla, moe, norm, rope, transformer
 from sparrow.model.block import Block
 from sparrow.model.cache import Cache
+from sparrow.model.joined_parts import (
+    DensePart,
+    ExpertsPart,
+    HeadsPart,
+    LatentPart,
+    Matrix,
+    Mix,
+)
 from sparrow.model.linear import Linear
 from sparrow.model.mtp import MultiTokenPrediction, SharedHead
 
-__all__ = ["JoinedStep", "can_join"]
+__all__ = ["JoinedStep", "can_join", "is_original", "mix_latents", "plain"]
 
 PARTS = (
     Block,
     Linear,
     MultiTokenPrediction,
     SharedHead,
+    gqa.GroupedQueryAttention,
     mla.LatentAttention,
     moe.DenseFeedForward,
     moe.ExpertFeedForward,
@@ -43,20 +53,24 @@ PARTS = (
 
 
 def can_join(model: transformer.Sparrow) -> bool:
-    """Whether a `JoinedStep` would do exactly what the model does, and faster.
+    """Whether a `JoinedStep` would do exactly what the model does, and faster."""
+    return model.config.attention == "mla" and is_original(model)
+
+
+def is_original(model: transformer.Sparrow) -> bool:
+    """Whether the model's weights may be joined: nothing but the result is seen.
 
     Not if a part was replaced or is being watched: a learner's function, a quantised
     matrix or a hook on a module must see every token.
     """
     return (
-        model.config.attention == "mla"
-        and model.device.type == "cpu"
+        model.device.type == "cpu"
         and model.dtype == torch.float32
         and all(type(part) in PARTS for part in model.modules())
         and not any(
             part._forward_hooks or part._forward_pre_hooks for part in model.modules()
         )
-        and all(_is_own(module) for module in (attend, mla, moe, norm, rope))
+        and all(_is_own(module) for module in (attend, gqa, mla, moe, norm, rope))
     )
 
 
@@ -69,20 +83,48 @@ def _is_own(module: ModuleType) -> bool:
     return all(each.__module__ == module.__name__ for each in found)
 
 
+def plain(weight: Tensor) -> Matrix:
+    """The matrix as it is."""
+    return lambda x: F.linear(x, weight)
+
+
+def _join(
+    block: nn.Module, keep: Callable[[Tensor], Matrix]
+) -> tuple[LatentPart | HeadsPart, ExpertsPart | DensePart]:
+    """The two halves of a layer."""
+    assert isinstance(block, Block), "a model is made of blocks"
+    is_mla = isinstance(block.self_attn, mla.LatentAttention)
+    is_moe = isinstance(block.mlp, moe.ExpertFeedForward)
+    return (
+        (LatentPart if is_mla else HeadsPart)(block, keep),
+        (ExpertsPart if is_moe else DensePart)(block, keep),
+    )
+
+
 class JoinedStep:
     """One step of decoding for many sequences, on weights joined beforehand.
+
+    Args:
+        model: whose weights.
+        keep: how to keep a joined matrix.
+        has_mtp: join the first MTP module as well.
 
     Shapes: token [B] -> logits [B, V].
     """
 
-    def __init__(self, model: transformer.Sparrow) -> None:
+    def __init__(
+        self,
+        model: transformer.Sparrow,
+        keep: Callable[[Tensor], Matrix] = plain,
+        *,
+        has_mtp: bool = False,
+    ) -> None:
         self.model = model
-        self.layers: list[tuple[_Attention, _Experts | _Dense]] = []
-        for block in model.layers:
-            assert isinstance(block, Block), "a model is made of blocks"
-            is_moe = isinstance(block.mlp, moe.ExpertFeedForward)
-            feed_forward = _Experts(block) if is_moe else _Dense(block)
-            self.layers.append((_Attention(block), feed_forward))
+        self.layers = [_join(block, keep) for block in model.layers]
+        if has_mtp:
+            module = model.mtp[0]
+            assert isinstance(module, MultiTokenPrediction)
+            self.module, self.deeper = module, _join(module.block, keep)
 
     def __call__(
         self, token: Tensor, cache: Cache, pad: Tensor | None = None
@@ -99,130 +141,72 @@ class JoinedStep:
         """
         model, column = self.model, cache.length
         positions = torch.tensor([column]) if pad is None else column - pad
-        cos, sin = rope.rotation(positions, model.inverse_freq, model.config)
-        turn = torch.complex(cos, sin)[:, None]  # [B or 1, 1, R/2]
         empty = None  # where a sequence has no token: [B, 1, K]
         if pad is not None:
             empty = torch.arange(column + 1) < pad[:, None, None]
-        hidden = model.embed_tokens(token)
+
+        def mix(layer: int, query: Tensor, row: Tensor) -> Tensor:
+            rows = cache.append(layer, row[:, None])  # [B, K, C + R]
+            return mix_latents(query, rows, empty, model.config.kv_lora_rank)
+
         with runtime.fast_matmul():
-            for layer, (attention, feed_forward) in enumerate(self.layers):
-                attention(hidden, turn, empty, cache, layer)
-                feed_forward(hidden)
-            logits = model.logits(model.norm(hidden))
+            logits = model.logits(self.hidden(token, positions, mix))
         cache.advance(1)
         return logits
 
+    def hidden(self, token: Tensor, positions: Tensor, mix: Mix) -> Tensor:
+        """The states after the last norm, of tokens that stand anywhere.
 
-def _unit(x: Tensor, eps: float) -> Tensor:
-    """RMSNorm without its weight, which the next matrix has taken in."""
-    return x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + eps)
+        Args:
+            token: one new token in each place.
+            positions: where in its own text each stands.
+            mix: keeps the new rows, and attends to them and to all the past.
+
+        Shapes:
+            token: [N]; positions: [N] or [1]; returns [N, D].
+        """
+        model, turn = self.model, self._turn(positions)
+        hidden = model.embed_tokens(token)
+        for layer, (attention, feed_forward) in enumerate(self.layers):
+            attention(hidden, turn, mix, layer)
+            feed_forward(hidden)
+        return model.norm(hidden)
+
+    def further(
+        self, hidden: Tensor, token: Tensor, positions: Tensor, mix: Mix
+    ) -> Tensor:
+        """What the first MTP module makes of states and of the tokens after them.
+
+        Its rows belong to one more layer, behind the last.
+
+        Shapes:
+            hidden: [N, D], from `hidden`; token, positions: [N]; returns [N, D].
+        """
+        module, (attention, feed_forward) = self.module, self.deeper
+        embedded = module.enorm(self.model.embed_tokens(token))
+        joint = torch.cat((embedded, module.hnorm(hidden)), dim=-1)
+        deeper = module.eh_proj(joint)
+        attention(deeper, self._turn(positions), mix, len(self.layers))
+        feed_forward(deeper)
+        return module.shared_head.norm(deeper)
+
+    def _turn(self, positions: Tensor) -> Tensor:
+        """The angles as points in the plane. Shapes: [N] -> [N, 1, R/2]."""
+        model = self.model
+        cos, sin = rope.rotation(positions, model.inverse_freq, model.config)
+        return torch.complex(cos, sin)[:, None]
 
 
-class _Attention:
-    """The absorbed form of latent attention, absorbed for good.
+def mix_latents(query: Tensor, rows: Tensor, empty: Tensor | None, rank: int) -> Tensor:
+    """Mix latents by how well they fit each query, which brings its scale along.
 
-    W_uk joins the query's matrix and W_uv the output's, so a query is made in the
-    latent space and the mixture of latents goes straight into the output.
+    Shapes:
+        query: [B, H, C + R]; rows: [B, K, C + R]; empty: [B, 1 or H, K]; rank: C;
+        returns [B, H, C].
     """
-
-    def __init__(self, block: Block) -> None:
-        attention, config = block.self_attn, block.self_attn.config
-        assert isinstance(attention, mla.LatentAttention)
-        self.config, self.eps = config, block.input_layernorm.eps
-        heads, rank = config.num_attention_heads, config.kv_lora_rank
-        w_up_key, w_up_value = attention.up_projections()
-        last = attention.q_proj if config.q_lora_rank is None else attention.q_b_proj
-        q_nope, q_rope = last.weight.unflatten(0, (heads, -1)).split(
-            [config.qk_nope_head_dim, config.qk_rope_head_dim], 1
-        )
-        q_latent = torch.einsum("hnd,hnc->hcd", q_nope, w_up_key)
-        query = torch.cat((q_latent.flatten(0, 1), q_rope.flatten(0, 1)))
-        query *= attention.scale
-        latent, k_rope = attention.kv_a_proj_with_mqa.weight.split(
-            [rank, config.qk_rope_head_dim]
-        )
-        first = query
-        if config.q_lora_rank is not None:
-            first = attention.q_a_proj.weight
-            self.query = query * attention.q_a_layernorm.weight
-        # What is rotated stands side by side: all heads' queries, then the key.
-        self.joint = torch.cat((first, k_rope, latent)) * block.input_layernorm.weight
-        self.latent_scale = attention.kv_a_layernorm.weight
-        w_out = attention.o_proj.weight.unflatten(1, (heads, -1))
-        self.out = torch.einsum("dhv,hvc->hcd", w_out, w_up_value).flatten(0, 1)
-
-    def __call__(
-        self,
-        hidden: Tensor,
-        turn: Tensor,
-        empty: Tensor | None,
-        cache: Cache,
-        layer: int,
-    ) -> None:
-        """Add to `hidden` [B, D] what attention gives; `turn` rotates pairs."""
-        config = self.config
-        heads, rank = config.num_attention_heads, config.kv_lora_rank
-        joint = F.linear(_unit(hidden, self.eps), self.joint)
-        latent = _unit(joint[:, -rank:], mla.LATENT_EPS) * self.latent_scale
-        if config.q_lora_rank is not None:
-            low = _unit(joint[:, : config.q_lora_rank], mla.LATENT_EPS)
-            rest = joint[:, config.q_lora_rank :]
-            joint = torch.cat((F.linear(low, self.query), rest), dim=-1)
-        pairs = joint[:, heads * rank : -rank].unflatten(1, (heads + 1, -1, 2))
-        turned = torch.view_as_real(torch.view_as_complex(pairs) * turn).flatten(2)
-        q_latent = joint[:, : heads * rank].unflatten(1, (heads, rank))
-        query = torch.cat((q_latent, turned[:, :heads]), dim=-1)  # [B, H, C + R]
-        row = torch.cat((latent, turned[:, heads]), dim=-1)
-        rows = cache.append(layer, row[:, None])  # [B, K, C + R]
-        # Small products: MKL makes them where they lie, oneDNN copies them first.
-        with runtime.fast_matmul("mkl"):
-            scores = torch.bmm(query, rows.mT)
-            if empty is not None:
-                scores.masked_fill_(empty, float("-inf"))
-            mixed = torch.bmm(scores.softmax(dim=-1), rows[..., :rank])
-        hidden.addmm_(mixed.flatten(1), self.out)
-
-
-class _Dense:
-    """SwiGLU with one matrix in, [gate; up], and one out."""
-
-    def __init__(self, block: Block) -> None:
-        assert isinstance(block.mlp, moe.DenseFeedForward)
-        self.eps = block.post_attention_layernorm.eps
-        self.gate_up = _gate_up(block.mlp) * block.post_attention_layernorm.weight
-        self.down = block.mlp.down_proj.weight
-
-    def __call__(self, hidden: Tensor) -> None:
-        """Add the answer to `hidden`, [B, D]."""
-        hidden += moe.swiglu(_unit(hidden, self.eps), self.gate_up, self.down)
-
-
-def _gate_up(part: moe.DenseFeedForward) -> Tensor:
-    return torch.cat((part.gate_proj.weight, part.up_proj.weight))
-
-
-class _Experts:
-    """Routed experts on equal slices, and the shared ones as one matrix each way."""
-
-    def __init__(self, block: Block) -> None:
-        part, scale = block.mlp, block.post_attention_layernorm.weight
-        assert isinstance(part, moe.ExpertFeedForward)
-        self.config, self.eps = part.config, block.post_attention_layernorm.eps
-        self.gate = part.gate.weight * scale
-        self.bias = part.gate.e_score_correction_bias
-        # Batched products in oneDNN copy what does not lie in their order.
-        self.gate_up = (part.experts.gate_up_proj * scale).mT.contiguous().mT
-        self.down = part.experts.down_proj.mT.contiguous().mT
-        self.shared = None
-        if part.shared_experts is not None:
-            shared = part.shared_experts
-            self.shared = _gate_up(shared) * scale, shared.down_proj.weight
-
-    def __call__(self, hidden: Tensor) -> None:
-        """Add the answers to `hidden`, [B, D]."""
-        x = _unit(hidden, self.eps)
-        routing = moe.gate(x, self.gate, self.bias, self.config)
-        hidden += moe.mix_experts(x, routing, self.gate_up, self.down)
-        if self.shared is not None:
-            hidden += moe.swiglu(x, *self.shared)
+    # Small products: MKL makes them where they lie, oneDNN copies them first.
+    with runtime.fast_matmul("mkl"):
+        scores = torch.bmm(query, rows.mT)
+        if empty is not None:
+            scores.masked_fill_(empty, float("-inf"))
+        return torch.bmm(scores.softmax(dim=-1), rows[..., :rank])

@@ -64,12 +64,11 @@ class Group:
     A sequence with fewer repeats its last one: the same is computed and written twice.
 
     Shapes:
-        where: [B, Q], places in the step's flat list of tokens; slots: [B, Q];
-        table: [B, P]; visible: [B, 1, Q, P · block_size].
+        where: [B, Q], places in the step's flat list of tokens; table: [B, P], blocks;
+        visible: [B, 1, Q, P · block_size], True where a token may look.
     """
 
     where: Tensor
-    slots: Tensor
     table: Tensor
     visible: Tensor
 
@@ -80,8 +79,8 @@ class Window(Cache):
     Only `append` is different: rows go into their slots and come from their blocks.
     """
 
-    def __init__(self, pages: PagedCache, group: Group) -> None:
-        self.pages, self.group = pages, group
+    def __init__(self, pages: PagedCache, slots: Tensor, table: Tensor) -> None:
+        self.pages, self.slots, self.table = pages, slots, table
         self.buffers, self.length = pages.buffers, 0
 
     def append(self, layer: int, rows: Tensor) -> Tensor:
@@ -90,9 +89,8 @@ class Window(Cache):
         Shapes:
             rows: [B, Q, F]; returns [B, P · block_size, F].
         """
-        slots = self.group.slots.flatten()
-        self.pages.write(layer, slots, rows.flatten(0, 1))
-        return self.pages.read(layer, self.group.table)
+        self.pages.write(layer, self.slots.flatten(), rows.flatten(0, 1))
+        return self.pages.read(layer, self.table)
 
     def advance(self, tokens: int) -> None:
         """Do nothing: the scheduler counts."""

@@ -1,10 +1,11 @@
 """Run the model once for everybody's new tokens, whoever has one and whoever has many.
 
-Sequences with about as many new tokens form a rectangle, which the model reads as any
-other batch: it only gets a cache whose rows lie in blocks.
+All tokens of a step go through the large matrices together, whosever they are. Only
+attention must know who is who: sequences with about as many new tokens form a
+rectangle, which attends to its own blocks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sparrow.model import Sparrow, rope
+from sparrow import runtime
+from sparrow.config import Config
+from sparrow.model import Sparrow, attend, rope
+from sparrow.model.joined import JoinedStep, is_original, mix_latents, plain
+from sparrow.model.joined_parts import Matrix, Mix
 from sparrow.model.mtp import MultiTokenPrediction
+from sparrow.model.packed import can_pack, pack
 from sparrow.serve.paged import Group, PagedCache, Window
 from sparrow.serve.scheduler import Turn
 
@@ -27,11 +33,12 @@ class Batch:
     """One step's tokens, request after request, and where they belong.
 
     Shapes:
-        tokens, positions: [N]; drawn_from: [M], the tokens whose scores are drawn from.
+        tokens, positions, slots: [N]; drawn_from: [M], places in the list of tokens.
     """
 
     tokens: Tensor
     positions: Tensor
+    slots: Tensor
     drawn_from: Tensor
     groups: list[Group]
 
@@ -49,7 +56,7 @@ class Runner:
     def __init__(
         self, model: Sparrow, blocks: int, block_size: int, *, has_mtp: bool = False
     ) -> None:
-        self.model, self.has_mtp = model, has_mtp
+        self.model = model
         layers = model.config.num_hidden_layers + has_mtp
         self.pages = PagedCache(
             model.config.replace(num_hidden_layers=layers),
@@ -58,11 +65,18 @@ class Runner:
             dtype=model.dtype,
             device=model.device,
         )
+        # The fast way, on joined and packed weights. Its plain twin is the model, which
+        # reads one rectangle after the other.
+        self.joined: JoinedStep | None = None
+        self.head: Matrix = model.logits
+        if is_original(model):
+            keep = pack if can_pack() else plain
+            self.joined = JoinedStep(model, keep, has_mtp=has_mtp)
+            self.head = keep(model.lm_head.weight)
         self.hidden = torch.empty(0)  # of the last step, for the MTP module: [N, D]
 
     def batch(self, turns: Sequence[Turn], table: Ints) -> Batch:
         """Lay the tokens of one step side by side."""
-        device = self.model.device
         tokens: list[int] = []
         for turn in turns:
             tokens += turn.request.tokens[turn.start : turn.start + turn.count]
@@ -72,33 +86,34 @@ class Runner:
         draws = np.array([turn.draws for turn in turns])
         rows = table[[turn.row for turn in turns]]
         first = count.cumsum() - count  # place of each request's first token
-        groups = []
+        position, size = spread(start, count), self.pages.block_size
+        block = rows[np.repeat(np.arange(len(turns)), count), position // size]
         size_class = np.frexp(count)[1]  # 1, 2 to 3, 4 to 7, …
-        for size in np.unique(size_class):
-            own = size_class == size
-            groups.append(self._group(first[own], start[own], count[own], rows[own]))
         return Batch(
-            tokens=torch.tensor(tokens, device=device),
-            positions=torch.from_numpy(spread(start, count)).to(device),
-            drawn_from=torch.from_numpy(spread(first + count - draws, draws)).to(
-                device
-            ),
-            groups=groups,
+            tokens=torch.tensor(tokens, device=self.model.device),
+            positions=self._tensor(position),
+            slots=self._tensor(block * size + position % size),
+            drawn_from=self._tensor(spread(first + count - draws, draws)),
+            groups=[
+                self._group(first[own], start[own], count[own], rows[own])
+                for own in (size_class == each for each in np.unique(size_class))
+            ],
         )
 
     def _group(self, first: Ints, start: Ints, count: Ints, rows: Ints) -> Group:
         """One rectangle."""
-        size = self.pages.block_size
         place = np.minimum(np.arange(count.max()), count[:, None] - 1)  # [B, Q]
         position = start[:, None] + place
-        blocks = np.take_along_axis(rows, position // size, axis=1)
-        pages = position.max() // size + 1
-        visible = np.arange(pages * size) <= position[:, None, :, None]
-        where = first[:, None] + place, blocks * size + position % size
-        parts = (*where, rows[:, :pages], visible)
-        tensors = [torch.from_numpy(each).to(self.model.device) for each in parts]
-        names = ("where", "slots", "table", "visible")
-        return Group(**dict(zip(names, tensors, strict=True)))
+        pages = position.max() // self.pages.block_size + 1
+        column = np.arange(pages * self.pages.block_size)
+        return Group(
+            where=self._tensor(first[:, None] + place),
+            table=self._tensor(rows[:, :pages]),
+            visible=self._tensor(column <= position[:, None, :, None]),
+        )
+
+    def _tensor(self, array: NDArray[np.int64] | NDArray[np.bool_]) -> Tensor:
+        return torch.from_numpy(array).to(self.model.device)
 
     def scores(self, batch: Batch) -> Tensor:
         """Read a step's tokens; score what may come after those that are drawn from.
@@ -107,19 +122,21 @@ class Runner:
             returns [M, V].
         """
         model = self.model
-        hidden = model.embed_tokens.weight.new_empty(
-            len(batch.tokens), model.config.hidden_size
-        )
-        for group in batch.groups:
-            found = model.hidden(
-                batch.tokens[group.where],
-                positions=batch.positions[group.where],
-                mask=group.visible,
-                cache=Window(self.pages, group),
+        if self.joined is None:
+            self.hidden = self._one_by_one(
+                batch,
+                lambda group: model.hidden(
+                    batch.tokens[group.where],
+                    positions=batch.positions[group.where],
+                    mask=group.visible,
+                    cache=Window(self.pages, batch.slots[group.where], group.table),
+                ),
             )
-            hidden[group.where] = found
-        self.hidden = hidden
-        return model.logits(hidden[batch.drawn_from])
+            return self.head(self.hidden[batch.drawn_from])
+        with runtime.fast_matmul():
+            mix = self._mix(batch)
+            self.hidden = self.joined.hidden(batch.tokens, batch.positions, mix)
+            return self.head(self.hidden[batch.drawn_from])
 
     def guesses(self, batch: Batch, following: Tensor, chosen: Tensor) -> Tensor:
         """Score what may come two tokens after some tokens of the last step.
@@ -136,18 +153,73 @@ class Runner:
         """
         model, module = self.model, self.model.mtp[0]
         assert isinstance(module, MultiTokenPrediction)
-        hidden = torch.empty_like(self.hidden)
-        for group in batch.groups:
-            where = group.where
-            positions = batch.positions[where] + 1
-            hidden[where] = module(
-                self.hidden[where],
-                model.embed_tokens(following[where]),
-                rope.rotation(positions, model.inverse_freq, model.config),
-                group.visible,
-                Window(self.pages, group),
+        positions = batch.positions + 1
+        if self.joined is None:
+            deeper = self._one_by_one(
+                batch,
+                lambda group: module(
+                    self.hidden[group.where],
+                    model.embed_tokens(following[group.where]),
+                    rope.rotation(
+                        positions[group.where], model.inverse_freq, model.config
+                    ),
+                    group.visible,
+                    Window(self.pages, batch.slots[group.where], group.table),
+                ),
             )
-        return model.logits(hidden[chosen])
+            return self.head(deeper[chosen])
+        with runtime.fast_matmul():
+            mix = self._mix(batch)
+            deeper = self.joined.further(self.hidden, following, positions, mix)
+            return self.head(deeper[chosen])
+
+    def _one_by_one(self, batch: Batch, read: Callable[[Group], Tensor]) -> Tensor:
+        """Let the model read each rectangle; the states of all tokens, [N, D]."""
+        model = self.model
+        shape = len(batch.tokens), model.config.hidden_size
+        hidden = torch.empty(shape, dtype=model.dtype, device=model.device)
+        for group in batch.groups:
+            hidden[group.where] = read(group)
+        return hidden
+
+    def _mix(self, batch: Batch) -> Mix:
+        """Attention over the blocks, for all rectangles of a step."""
+        config, pages = self.model.config, self.pages
+        attend_to = _to_latents if config.attention == "mla" else _to_heads
+
+        def mix(layer: int, query: Tensor, row: Tensor) -> Tensor:
+            pages.write(layer, batch.slots, row)
+            if len(batch.groups) == 1 and len(batch.groups[0].where) == len(query):
+                group = batch.groups[0]  # everybody has one new token
+                rows = pages.read(layer, group.table)
+                return attend_to(config, query[:, None], rows, group.visible)[:, 0]
+            mixed = torch.empty(0)
+            for group in batch.groups:
+                rows = pages.read(layer, group.table)
+                found = attend_to(config, query[group.where], rows, group.visible)
+                if not len(mixed):
+                    mixed = found.new_empty(len(query), *found.shape[2:])
+                mixed[group.where] = found
+            return mixed
+
+        return mix
+
+
+def _to_latents(config: Config, query: Tensor, rows: Tensor, visible: Tensor) -> Tensor:
+    """Attend to latents. Shapes: query [B, Q, H, C + R] -> [B, Q, H, C]."""
+    heads = query.shape[2]
+    empty = ~visible[:, 0]  # [B, Q, K]
+    if empty.shape[1] > 1:
+        empty = empty.repeat_interleave(heads, dim=1)
+    mixed = mix_latents(query.flatten(1, 2), rows, empty, config.kv_lora_rank)
+    return mixed.unflatten(1, (-1, heads))
+
+
+def _to_heads(config: Config, query: Tensor, rows: Tensor, visible: Tensor) -> Tensor:
+    """Attend to keys and values. Shapes: query [B, Q, H, D] -> [B, Q, H, D]."""
+    key, value = rows.unflatten(-1, (2, -1, config.head_dim)).unbind(2)
+    with runtime.fast_matmul("mkl"):  # it reads keys and values where they lie
+        return attend.attend_fused(query, key, value, visible, scale=1.0)
 
 
 def spread(start: Ints, count: Ints) -> Ints:
