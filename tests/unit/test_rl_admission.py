@@ -37,6 +37,7 @@ def model() -> Sparrow:
 def run(model: Sparrow, tmp_path: Path) -> Path:
     """The folder of such a run."""
     model.save_pretrained(tmp_path / "model")
+    Tokenizer(checkpoints.find(admission.BASE)).save(tmp_path / "model")
     (tmp_path / "recipe.json").write_text('{"seed": 7, "steps": 3}')
     step = metrics.Step(
         step=1,

@@ -14,6 +14,7 @@ from sparrow import Sparrow, checkpoints
 from sparrow.errors import CheckpointError, UsageError
 from sparrow.evaluate import run as evaluation
 from sparrow.rl import evidence, recorded
+from sparrow.train.handed_in import Weights
 from sparrow.verify import Countdown
 
 CLAIM = {"gain": 0.25, "low": 0.1, "high": 0.4}
@@ -108,7 +109,7 @@ def test_what_went_the_way_of_a_shipped_run_is_refused(
     evidence.refuse_shipped(evidence_of(mine))
 
 
-def evidence_of(weights: evidence.Weights) -> evidence.Evidence:
+def evidence_of(weights: Weights) -> evidence.Evidence:
     return evidence.Evidence(
         weights=weights, config={}, recipe={}, rewards=[], claim={}
     )

@@ -13,9 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
 
 from sparrow import checkpoints
 from sparrow.config import Config
@@ -24,7 +21,8 @@ from sparrow.errors import CheckpointError
 from sparrow.language import _
 from sparrow.model import Sparrow
 from sparrow.text import Tokenizer
-from sparrow.train import metrics, state
+from sparrow.train import handed_in, metrics, state
+from sparrow.train.handed_in import Weights, config_of
 from sparrow.train.held_out import bits_per_byte
 
 __all__ = [
@@ -43,7 +41,6 @@ __all__ = [
 FILE = "04_pretraining.safetensors"
 EXAMINATION = 6_000  # bytes of each part
 PARTS = ("arithmetic", "puzzles")  # prose differs between versions of Python
-Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +79,7 @@ def weights(run: Path) -> Weights:
     newest = state.newest_state(run / "states")
     if newest is None:
         raise CheckpointError(_("{folder} holds no checkpoint yet.", folder=run))
-    return {
-        name.removeprefix("model."): each
-        for name, each in newest.tensors.items()
-        if name.startswith("model.")
-    }
+    return handed_in.of_model(newest.tensors)
 
 
 def leave(
@@ -128,8 +121,7 @@ def leave(
         },
         "claim": dict(claim),
     }
-    state.write_whole(path, save(tensors, metadata={"evidence": json.dumps(told)}))
-    return path
+    return handed_in.pack(path, tensors, told)
 
 
 def read(data: bytes) -> Evidence:
@@ -138,10 +130,8 @@ def read(data: bytes) -> Evidence:
     Raises:
         CheckpointError: it is damaged, or holds something else.
     """
-    try:
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        told = json.loads(header["__metadata__"]["evidence"])
-        tensors = load(data)
+    with handed_in.damage_in_words():
+        told, tensors = handed_in.unpack(data)
         found: dict[str, Weights] = {}
         for name, each in tensors.items():
             run, _dot, inner = name.partition(".")
@@ -159,10 +149,6 @@ def read(data: bytes) -> Evidence:
             losses={name: list(told["losses"][name]) for name in ("alone", "resumed")},
             claim=dict(told["claim"]),
         )
-    except (SafetensorError, LookupError, ValueError, TypeError) as error:
-        raise CheckpointError(
-            _("the file that the lab leaves is damaged ({reason}).", reason=error)
-        ) from error
 
 
 def refuse_shipped(found: Evidence) -> None:
@@ -188,7 +174,7 @@ def refuse_shipped(found: Evidence) -> None:
 def bits_of_run(run: Path) -> float:
     """Bits per byte of the model that a run ended with, on the examination."""
     recipe = json.loads((run / "recipe.json").read_bytes())
-    config, tokenizer = _config(recipe["model"]), Tokenizer(run / "model")
+    config, tokenizer = config_of(recipe["model"]), Tokenizer(run / "model")
     return bits_of(weights(run), config, tokenizer, recipe["length"])
 
 
@@ -205,7 +191,7 @@ def bits_of(found: Weights, config: Config, tokenizer: Tokenizer, length: int) -
 
 def measured(found: Evidence) -> list[float]:
     """Bits per byte of the run alone and of the other seeds, measured now."""
-    config = _config(found.config)
+    config = config_of(found.config)
     runs = zip((found.alone, *found.others), found.tokenizers, strict=True)
     return [
         bits_of(each, config, _tokenizer(data), found.length) for each, data in runs
@@ -216,7 +202,3 @@ def _tokenizer(data: bytes) -> Tokenizer:
     with TemporaryDirectory() as folder:
         (Path(folder) / "tokenizer.json").write_bytes(data)
         return Tokenizer(Path(folder))
-
-
-def _config(told: dict[str, Any]) -> Config:
-    return Config(**{name: each for name, each in told.items() if each is not None})
