@@ -1,7 +1,9 @@
 """A run of reinforcement learning as people see it: table, curves, and log lines."""
 
 import dataclasses
+from typing import Any
 
+import IPython.display
 import pytest
 from rich.console import Console
 
@@ -69,13 +71,23 @@ def test_the_dashboard_shows_every_measure_and_what_is_left() -> None:
         assert name in shown
     assert "37.5% of 200 held-out problems" in shown
     assert "95 % interval 31.1% to 44.4%" in shown
-    assert "<table>" in board.html()
+    assert "<table>" in board._repr_html_()
 
 
 def test_before_the_first_step_it_says_so() -> None:
     board = reinforcement.Dashboard(10)
     assert board.rows() == []
-    assert "Before the first step" in board.html()
+    assert "Before the first step" in board._repr_html_()
+
+
+def test_in_a_notebook_it_moves_and_then_stands_still(monkeypatch) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(IPython.display, "display", shown.append)
+    with reinforcement.watching(10) as tell:
+        tell(EXAM)
+        tell(STEP)
+        assert "Step 1 of 10" in shown[0].value
+    assert isinstance(shown[1], reinforcement.Dashboard)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,14 @@ from sparrow.train.metrics import Line
 from sparrow.viz.style import COLOURS, axes, conclude, label_right
 from sparrow.viz.training import QUIET_EVERY_S, smooth
 
-__all__ = ["Dashboard", "learning_curve", "length_curve", "live", "measures"]
+__all__ = [
+    "Dashboard",
+    "learning_curve",
+    "length_curve",
+    "live",
+    "measures",
+    "watching",
+]
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN = 32  # steps in a small curve
@@ -96,7 +103,7 @@ class Dashboard:
             table.add_row(*row)
         return table
 
-    def html(self) -> str:
+    def _repr_html_(self) -> str:
         """For a notebook."""
         rows = "".join(
             f"<tr><td style='text-align:left'>{name}</td><td>{value}</td>"
@@ -126,6 +133,28 @@ def curve(values: Sequence[float]) -> str:
     spread = (high - low) or 1.0
     last = len(BARS) - 1
     return "".join(BARS[round((each - low) / spread * last)] for each in values)
+
+
+@contextmanager
+def watching(steps: int) -> Iterator[Callable[[Line], None]]:
+    """A dashboard in a notebook that moves; at the end, it stays as a still table."""
+    import ipywidgets
+    from IPython.display import clear_output, display
+
+    board = Dashboard(steps)
+    shown = ipywidgets.HTML(board._repr_html_())
+    display(shown)
+
+    def tell(line: Line) -> None:
+        board(line)
+        shown.value = board._repr_html_()
+
+    try:
+        yield tell
+    finally:
+        clear_output(wait=True)
+        shown.close()
+        display(board)
 
 
 @contextmanager
