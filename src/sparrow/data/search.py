@@ -107,9 +107,10 @@ def random_result(numbers: Sequence[int], generator: torch.Generator) -> int:
 def trace(problem: Countdown, generator: torch.Generator, *, patience: float) -> str:
     """How people search: some to the end, most until they have had enough.
 
-    The ways to begin stand in a fixed order. A person begins with any of them, goes on
-    with the next one, and ends each try as near to the target as one step can. Few
-    are patient: the others give up after most tries that miss, and answer with that.
+    The ways to begin stand in a fixed order, large numbers first. A person begins with
+    any of them, goes on with the next one, and ends each try as near to the target as
+    one step can. Few are patient: the others give up after most tries that miss, and
+    answer with that.
 
     Args:
         problem: what is asked.
@@ -117,7 +118,7 @@ def trace(problem: Countdown, generator: torch.Generator, *, patience: float) ->
         patience: the share of people who search to the end.
     """
     is_patient = float(torch.rand((), generator=generator)) < patience
-    begun = moves(problem.numbers)
+    begun = moves(sorted(problem.numbers, reverse=True))
     first = _draw(len(begun), generator)
     chances = torch.rand(len(begun), generator=generator).tolist()
     tries: list[Try] = []
