@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sparrow.checks.protocol import Plain, plain
-from sparrow.language import _
+from sparrow.checks.protocol import Plain, artefact_in, plain
 
 if TYPE_CHECKING:
     from sparrow.train.examples import Example
@@ -34,14 +33,9 @@ def admitted(_claimed: Any, inputs: dict[str, Any]) -> Plain:
         CheckError: there is no file.
         CheckpointError: it is damaged, or holds a model that travels with the package.
     """
-    from sparrow.errors import CheckError
     from sparrow.rl import admission
 
-    if inputs["artefact"] is None:
-        raise CheckError(
-            _("{file} is not there: run the cell that leaves it.", file=admission.FILE)
-        )
-    found = admission.read(inputs["artefact"].numpy().tobytes())
+    found = admission.read(artefact_in(inputs, admission.FILE))
     admission.refuse_shipped(found)
     if inputs["part"] == "run":
         return {"losses": plain(found.losses), "recipe": plain(found.recipe)}

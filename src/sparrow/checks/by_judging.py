@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from sparrow.checks.protocol import Plain, plain
-from sparrow.language import _
+from sparrow.checks.protocol import Plain, artefact_in, plain
 
 __all__ = ["answer_found", "judged_again"]
 
@@ -28,14 +27,9 @@ def judged_again(_claimed: Any, inputs: dict[str, Any]) -> Plain:
         CheckError: there is no file.
         CheckpointError: it is damaged.
     """
-    from sparrow.errors import CheckError
     from sparrow.evaluate import evidence
 
-    if inputs["artefact"] is None:
-        raise CheckError(
-            _("{file} is not there: run the cell that leaves it.", file=evidence.FILE)
-        )
-    found = evidence.read(inputs["artefact"].numpy().tobytes())
+    found = evidence.read(artefact_in(inputs, evidence.FILE))
     return {
         "a": plain(evidence.right(found.a)),
         "b": plain(evidence.right(found.b)),

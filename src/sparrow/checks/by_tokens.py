@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from sparrow.checks.protocol import Plain, plain
-from sparrow.language import _
+from sparrow.checks.protocol import Plain, artefact_in, plain
 
 __all__ = ["joined", "learned", "pairs_counted", "tokens_left", "word_encoded"]
 
@@ -71,14 +70,9 @@ def tokens_left(_claimed: Any, inputs: dict[str, Any]) -> Plain:
         CheckError: there is no file.
         CheckpointError: it is damaged.
     """
-    from sparrow.errors import CheckError
     from sparrow.text import bpe, claims, languages
 
-    if inputs["artefact"] is None:
-        raise CheckError(
-            _("{file} is not there: run the cell that leaves it.", file=claims.FILE)
-        )
-    claim = claims.read(inputs["artefact"].numpy().tobytes())
+    claim = claims.read(artefact_in(inputs, claims.FILE))
     counts: dict[str, Plain] = {}
     if claim.language in languages.LANGUAGES:
         for code in ("en", claim.language):

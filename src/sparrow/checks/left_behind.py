@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from sparrow.checks.protocol import Plain, plain
-from sparrow.language import _
+from sparrow.checks.protocol import Plain, artefact_in, plain
 
 __all__ = ["left_behind"]
 
@@ -18,14 +17,9 @@ def left_behind(_claimed: Any, inputs: dict[str, Any]) -> Plain:
         CheckError: there is no file.
         CheckpointError: it is damaged, or holds a model that travels with the package.
     """
-    from sparrow.errors import CheckError
     from sparrow.train import evidence, state
 
-    if inputs["artefact"] is None:
-        raise CheckError(
-            _("{file} is not there: run the cell that leaves it.", file=evidence.FILE)
-        )
-    found = evidence.read(inputs["artefact"].numpy().tobytes())
+    found = evidence.read(artefact_in(inputs, evidence.FILE))
     evidence.refuse_shipped(found)
     if inputs["part"] == "survival":
         return {

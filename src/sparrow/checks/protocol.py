@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sparrow.errors import CheckError
 from sparrow.language import _
@@ -19,6 +19,7 @@ __all__ = [
     "Check",
     "Plain",
     "Verdict",
+    "artefact_in",
     "artefact_of",
     "copied",
     "plain",
@@ -107,6 +108,19 @@ def artefact_of(check: Check, folder: Path | None) -> "dict[str, Plain]":
         return {"artefact": None}
     data = bytearray(file.read_bytes())
     return {"artefact": torch.frombuffer(data, dtype=torch.uint8)}
+
+
+def artefact_in(inputs: Mapping[str, Any], file: str) -> bytes:
+    """The file of a case, for a driver that opens it.
+
+    Raises:
+        CheckError: it is not there.
+    """
+    if inputs["artefact"] is None:
+        raise CheckError(
+            _("{file} is not there: run the cell that leaves it.", file=file)
+        )
+    return bytes(inputs["artefact"].numpy().tobytes())
 
 
 def seed_of(exercise: str, secret: str = "") -> int:
