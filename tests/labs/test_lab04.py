@@ -541,6 +541,7 @@ WRONG_LEFT = [
     Mutant("the same seed", Left(bits=[2.0, 2.0, 2.1]), "they are one seed", earns=0.5),
     Mutant("untrained", Left(bits=[4.6, 4.7, 4.8]), "not learned", earns=0.5),
     Mutant("no mean", Left(claim={}), "mean must be a number", earns=0.5),
+    Mutant("NaN", claimed(HALF, mean=math.nan), "got nan", earns=0.5),
     Mutant("invented", claimed(HALF, mean=1.0), "measured again here", earns=0.5),
     Mutant("one deviation", claimed(0.1), "one standard deviation", earns=0.5),
     Mutant("one error", claimed(0.1 / 3**0.5), "Student's t", earns=0.5),

@@ -482,6 +482,7 @@ WRONG_LEFT = [
     Mutant("worse", Left(solved={"after": [False] * 200}), "holds 0", 0.3),
     Mutant("not claimed", Left({}), "gain must be a number; got None", 0.3),
     Mutant("untouched", Left({**GOOD, "low": None}), "low must be", 0.3),
+    Mutant("NaN", Left({**GOOD, "gain": math.nan}), "got nan", 0.3),
     Mutant("invented", claimed(HALF, 0.4), "asked again here", 0.3),
     Mutant("before minus after", claimed(HALF, -GAIN), "wrong sign", 0.3),
     Mutant("in points", claimed(100 * HALF, 100 * GAIN), "is a share", 0.3),

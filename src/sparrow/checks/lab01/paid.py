@@ -1,6 +1,5 @@
 """Exercises 1.1 and 1.6: guess who pays how much more, then count it."""
 
-import math
 import random
 from statistics import mean
 
@@ -8,7 +7,7 @@ import torch
 
 from sparrow.checks.guess import guess_check
 from sparrow.checks.protocol import Case, Check, Plain, Verdict
-from sparrow.checks.values import is_number, kind_of, nothing_expected
+from sparrow.checks.values import nothing_expected, numbers_claimed
 from sparrow.language import _
 from sparrow.text import claims
 
@@ -44,16 +43,9 @@ def compare(case: Case, _expected: Plain, actual: Plain) -> Verdict:
         return compare_vocabulary(actual)
     english = counts_of(counts["en"])
     theirs = counts_of(next(each for code, each in counts.items() if code != "en"))
-    said = actual["said"]
-    claimed = {}
-    for name in ("ratio", "low", "high"):
-        value = said.get(name) if isinstance(said, dict) else None
-        if not is_number(value) or not math.isfinite(value):
-            return Verdict(
-                False,
-                _("{name} must be a number; got {got}.", name=name, got=kind_of(value)),
-            )
-        claimed[name] = value
+    claimed = numbers_claimed(actual["said"], ("ratio", "low", "high"))
+    if isinstance(claimed, Verdict):
+        return claimed
     if case.group == RATIO:
         return compare_ratio(english, theirs, claimed["ratio"])
     return compare_interval(english, theirs, claimed["low"], claimed["high"])

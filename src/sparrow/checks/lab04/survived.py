@@ -6,7 +6,12 @@ import torch
 
 from sparrow.checks.guess import guess_check
 from sparrow.checks.protocol import Case, Check, Plain, Verdict
-from sparrow.checks.values import is_number, kind_of, nothing_expected
+from sparrow.checks.values import (
+    is_number,
+    nothing_expected,
+    numbers_claimed,
+    why_not_as_wide,
+)
 from sparrow.language import _
 
 __all__ = ["CHECKS"]
@@ -74,20 +79,9 @@ def compare_bits(actual: dict[str, Plain]) -> Verdict:
         return Verdict(False, _("Two seeds gave the same model: they are one seed."))
     if min(values) > UNTRAINED:
         return Verdict(False, _("These models have not learned anything."))
-    if not isinstance(claim, dict):
-        return Verdict(False, _("The file has no claim."))
-    got = {}
-    for name in ("mean", "low", "high"):
-        if not is_number(number := claim.get(name)):
-            return Verdict(
-                False,
-                _(
-                    "{name} must be a number; got {got}.",
-                    name=name,
-                    got=kind_of(number),
-                ),
-            )
-        got[name] = number
+    got = numbers_claimed(claim, ("mean", "low", "high"))
+    if isinstance(got, Verdict):
+        return got
     return compare_interval(values, got)
 
 
@@ -120,12 +114,7 @@ def compare_interval(values: list[float], got: dict[str, float]) -> Verdict:
         if abs((got["high"] + got["low"]) / 2 - got["mean"]) > allowed:
             return Verdict(False, _("The mean is not in the middle of the interval."))
         return Verdict(True)
-    wrong, message = min(mistakes, key=lambda mistake: abs(claimed - mistake[0]))
-    if abs(claimed - wrong) <= allowed:
-        return Verdict(False, message)
-    if claimed < half:
-        return Verdict(False, _("The interval is too narrow."))
-    return Verdict(False, _("The interval is too wide."))
+    return Verdict(False, why_not_as_wide(claimed, half, mistakes, play=0.001))
 
 
 CHECKS = {

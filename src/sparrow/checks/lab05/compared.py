@@ -7,7 +7,7 @@ import torch
 
 from sparrow.checks.guess import guess_check
 from sparrow.checks.protocol import Case, Check, Plain, Verdict
-from sparrow.checks.values import is_number, kind_of, nothing_expected
+from sparrow.checks.values import nothing_expected, numbers_claimed
 from sparrow.evaluate import paired
 from sparrow.evaluate.evidence import FILE, VERDICTS
 from sparrow.language import _
@@ -35,15 +35,9 @@ def compare(case: Case, _expected: Plain, actual: Plain) -> Verdict:
         return compare_answers(a, b, different=actual["different"] is True)
     said = actual["said"]
     assert isinstance(said, dict)
-    claimed = {}
-    for name in ("difference", "low", "high", "p_value"):
-        value = said.get(name)
-        if not is_number(value) or not math.isfinite(value):
-            return Verdict(
-                False,
-                _("{name} must be a number; got {got}.", name=name, got=kind_of(value)),
-            )
-        claimed[name] = value
+    claimed = numbers_claimed(said, ("difference", "low", "high", "p_value"))
+    if isinstance(claimed, Verdict):
+        return claimed
     changes = [float(one) - float(two) for one, two in zip(a, b, strict=True)]
     if case.group == DIFFERENCE:
         return compare_difference(changes, claimed["difference"])

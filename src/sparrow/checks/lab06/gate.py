@@ -6,7 +6,7 @@ import torch
 
 from sparrow.checks.guess import guess_check
 from sparrow.checks.protocol import Case, Check, Plain, Verdict
-from sparrow.checks.values import is_number, kind_of, nothing_expected
+from sparrow.checks.values import is_number, nothing_expected, numbers_claimed
 from sparrow.language import _
 
 __all__ = ["CHECKS"]
@@ -66,18 +66,14 @@ def compare_figures(actual: dict[str, Plain]) -> Verdict:
     """What the learner claims, beside what the model does when it is asked again."""
     measured, claim = actual.get("measured"), actual.get("claim")
     assert isinstance(measured, dict)
-    if not isinstance(claim, dict):
-        return Verdict(False, _("The file has no claim."))
+    got = numbers_claimed(claim, tuple(ALLOWED))
+    if isinstance(got, Verdict):
+        return got
     for name, allowed in ALLOWED.items():
-        got, true = claim.get(name), measured[name]
+        true = measured[name]
         assert is_number(true)
-        if not is_number(got) or not math.isfinite(got):
-            return Verdict(
-                False,
-                _("{name} must be a number; got {got}.", name=name, got=kind_of(got)),
-            )
-        if abs(got - true) > allowed:
-            return Verdict(False, why_wrong(name, got, measured, allowed))
+        if abs(got[name] - true) > allowed:
+            return Verdict(False, why_wrong(name, got[name], measured, allowed))
     return Verdict(True)
 
 

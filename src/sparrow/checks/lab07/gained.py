@@ -7,7 +7,12 @@ from collections.abc import Sequence
 import torch
 
 from sparrow.checks.protocol import Case, Check, Plain, Verdict
-from sparrow.checks.values import is_number, kind_of, nothing_expected
+from sparrow.checks.values import (
+    is_number,
+    nothing_expected,
+    numbers_claimed,
+    why_not_as_wide,
+)
 from sparrow.language import _
 
 __all__ = ["CHECKS"]
@@ -72,20 +77,9 @@ def compare_gain(actual: dict[str, Plain]) -> Verdict:
             False,
             _("No gain can be told: asked again, the interval holds 0. Train longer."),
         )
-    if not isinstance(claim, dict):
-        return Verdict(False, _("The file has no claim."))
-    got = {}
-    for name in ("gain", "low", "high"):
-        if not is_number(number := claim.get(name)):
-            return Verdict(
-                False,
-                _(
-                    "{name} must be a number; got {got}.",
-                    name=name,
-                    got=kind_of(number),
-                ),
-            )
-        got[name] = number
+    got = numbers_claimed(claim, ("gain", "low", "high"))
+    if isinstance(got, Verdict):
+        return got
     return compare_claim(got, gain, half, mistakes_of(before, after, changes))
 
 
@@ -129,12 +123,7 @@ def compare_claim(
         if abs((got["high"] + got["low"]) / 2 - got["gain"]) > 2 * allowed:
             return Verdict(False, _("The gain is not in the middle of the interval."))
         return Verdict(True)
-    wrong, message = min(mistakes, key=lambda mistake: abs(claimed - mistake[0]))
-    if abs(claimed - wrong) <= 0.05 * wrong:
-        return Verdict(False, message)
-    if claimed < half:
-        return Verdict(False, _("The interval is too narrow."))
-    return Verdict(False, _("The interval is too wide."))
+    return Verdict(False, why_not_as_wide(claimed, half, mistakes))
 
 
 CHECKS = {
