@@ -76,6 +76,10 @@ class Tokenizer:
         """The id of a token that is known by its text, such as `<think>`."""
         return self._fast.token_to_id(token)
 
+    def token(self, token_id: int) -> str:
+        """The text of one token, a special one's too; it may be half a character."""
+        return str(self._fast.decode([token_id], skip_special_tokens=False))
+
     def encode_many(self, texts: Iterable[str]) -> list[list[int]]:
         """Token ids of each text, on all cores."""
         batch = self._fast.encode_batch(list(texts), add_special_tokens=False)
