@@ -36,7 +36,7 @@ A mutant is a function (or a value) of your own, or `patched(symbol, old, new)`:
 library's function with a piece of its source replaced. `says` is a piece of the
 message that this mistake must get; leave it out where no particular cause is due.
 `earns` is the share of the points that a half-right answer keeps (default: 0 to less
-than 1, whatever it is).
+than 1, whatever it is). An answer that stands for a file that a lab leaves is a `Left`.
 
 Both the public and the hidden cases run, the hidden ones from five secrets.
 """
@@ -44,10 +44,14 @@ Both the public and the hidden cases run, the hidden ones from five secrets.
 import __future__
 
 import inspect
+import os
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 
@@ -69,6 +73,13 @@ class Mutant:
     answer: Any
     says: str = ""
     earns: float | None = None
+
+
+@dataclass(frozen=True)
+class Left:
+    """Stands for a file that a lab leaves: what the driver would tell of it."""
+
+    told: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,22 @@ def patched(symbol: str, old: str, new: str) -> Callable[..., Any]:
     return namespace[name]
 
 
+@contextmanager
+def as_if_left(exercise: str, answer: Any) -> Iterator[None]:
+    """Where the answer is a `Left`, its driver tells that, and opens no file."""
+    told = {}
+    if isinstance(answer, Left):
+        told[find(exercise).driver] = lambda _claimed, _inputs: answer.told
+    with mock.patch.dict(drivers.DRIVERS, told):
+        yield
+
+
+def public_outcome(exercise: str, answer: Any) -> Outcome:
+    """What a learner hears."""
+    with as_if_left(exercise, answer):
+        return run_public(find(exercise), answer)
+
+
 def hidden_outcome(exercise: str, answer: Any, secret: str) -> Outcome:
     """What grading would say, in this process."""
     check = find(exercise)
@@ -104,7 +131,9 @@ def hidden_outcome(exercise: str, answer: Any, secret: str) -> Outcome:
     answers = []
     for case in cases:
         try:
-            answers.append(Answer(drivers.drive(check.driver, answer, case.inputs)))
+            with as_if_left(exercise, answer):
+                told = drivers.drive(check.driver, answer, case.inputs)
+            answers.append(Answer(told))
         except Exception as error:
             answers.append(Answer(failure=in_one_sentence(error, files_of(answer))))
     return judge(check, cases, answers)
@@ -112,7 +141,7 @@ def hidden_outcome(exercise: str, answer: Any, secret: str) -> Outcome:
 
 def refuse(exercise: str, mutant: Mutant) -> None:
     """The mutant fails in public and in hidden, with the message that it is due."""
-    public = run_public(find(exercise), mutant.answer)
+    public = public_outcome(exercise, mutant.answer)
     hidden = [hidden_outcome(exercise, mutant.answer, secret) for secret in SECRETS]
     for outcome in (public, *hidden):
         assert not outcome.passed, f"{exercise} accepts {mutant.name}"
@@ -126,7 +155,7 @@ def refuse(exercise: str, mutant: Mutant) -> None:
 def accept(exercise: str, answer: Any) -> None:
     """The answer passes in public and in hidden."""
     for outcome in (
-        run_public(find(exercise), answer),
+        public_outcome(exercise, answer),
         *(hidden_outcome(exercise, answer, secret) for secret in SECRETS),
     ):
         said = " ".join(each.message for each in outcome.groups)
@@ -144,10 +173,22 @@ def refuse_stub(exercise: str) -> None:
     assert "Not written yet" in outcome.groups[0].message
 
 
+def refuse_without_file(exercise: str, folder: Path) -> None:
+    """Where the lab left nothing, or a damaged file, nothing is earned."""
+    file = find(exercise).artefact
+    with mock.patch.dict(os.environ, SPARROW_HOME=str(folder)):
+        missing = run_public(find(exercise), None)
+        (folder / file).write_bytes(b"nothing of the kind")
+        damaged = run_public(find(exercise), None)
+    assert (missing.points_frac, damaged.points_frac) == (0, 0)
+    assert f"{file} is not there" in missing.groups[0].message
+    assert "is damaged" in damaged.groups[0].message
+
+
 def keep_secret(exercise: str, tried: Exercise, pieces: Sequence[str]) -> None:
     """No message on a mutant shows one of these pieces of the solution."""
     for mutant in tried.wrong:
-        for group in run_public(find(exercise), mutant.answer).groups:
+        for group in public_outcome(exercise, mutant.answer).groups:
             for piece in pieces:
                 assert piece not in group.message.split("`")[0]
 

@@ -9,15 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparrow.checks import find
-from sparrow.checks.lab06 import gate
 from sparrow.data import packing
 from sparrow.data.packing import IGNORED, Packed
 from sparrow.text import chat
 from sparrow.train import examples as library
 from sparrow.train.examples import Example
 from tests.labs import harness
-from tests.labs.harness import Mutant, patched
+from tests.labs.harness import Left, Mutant, patched
 
 CHAT = "sparrow.text.chat:write_chat"
 MASK = "sparrow.train.examples:answer_mask"
@@ -390,11 +388,10 @@ WRONG_OPENNESS = [
 MEASURED = {"pass1": 0.3, "pass8": 0.8, "entropy": 0.2, "degenerate": 0.25}
 
 
-class Left:
-    """Stands for the file: what the driver would answer."""
-
-    def __init__(self, **changes: Any) -> None:
-        self.told = {
+def left(**changes: Any) -> Left:
+    """What the driver would tell of a good file, with some changes."""
+    return Left(
+        {
             "losses": [3.0] * 20 + [0.4] * 180,
             "recipe": {"seed": 7},
             "measured": MEASURED,
@@ -402,19 +399,20 @@ class Left:
             "claim": dict(MEASURED),
             **changes,
         }
+    )
 
 
 def claimed(**figures: Any) -> Left:
-    return Left(claim={**MEASURED, **figures})
+    return left(claim={**MEASURED, **figures})
 
 
 WRONG_LEFT = [
-    Mutant("too short", Left(losses=[3.0] * 9 + [0.1] * 9), "18 steps", earns=0.8),
-    Mutant("text as a loss", Left(losses=["x"] * 200), "is no number", earns=0.8),
-    Mutant("NaN", Left(losses=[math.nan] * 200), "is no number", earns=0.8),
-    Mutant("no seed", Left(recipe={}), "names no seed", earns=0.8),
-    Mutant("untrained", Left(losses=[3.0] * 200), "hardly fallen", earns=0.8),
-    Mutant("no claim", Left(claim=None), "no claim", earns=0.6),
+    Mutant("too short", left(losses=[3.0] * 9 + [0.1] * 9), "18 steps", earns=0.8),
+    Mutant("text as a loss", left(losses=["x"] * 200), "is no number", earns=0.8),
+    Mutant("NaN", left(losses=[math.nan] * 200), "is no number", earns=0.8),
+    Mutant("no seed", left(recipe={}), "names no seed", earns=0.8),
+    Mutant("untrained", left(losses=[3.0] * 200), "hardly fallen", earns=0.8),
+    Mutant("no claim", left(claim=None), "no claim", earns=0.6),
     Mutant("untouched", claimed(pass1=None), "pass1 must be a number", earns=0.6),
     Mutant("problems for answers", claimed(pass1=0.8), "not of problems", earns=0.6),
     Mutant("a percentage", claimed(pass1=30.0), "not a percentage", earns=0.6),
@@ -426,9 +424,9 @@ WRONG_LEFT = [
     Mutant("all wrong only", claimed(degenerate=0.2), "all right teach", earns=0.6),
     Mutant("all right only", claimed(degenerate=0.05), "all wrong teach", earns=0.6),
     Mutant("invented", claimed(pass8=0.6), "asked again here", earns=0.6),
-    Mutant("shut", Left(warnings=["pass@1 is 0.05"]), "pass@1 is 0.05", earns=0.6),
+    Mutant("shut", left(warnings=["pass@1 is 0.05"]), "pass@1 is 0.05", earns=0.6),
 ]
-RIGHT_LEFT = [Left(), claimed(pass1=0.31, pass8=0.81, entropy=0.205, degenerate=0.26)]
+RIGHT_LEFT = [left(), claimed(pass1=0.31, pass8=0.81, entropy=0.205, degenerate=0.26)]
 
 
 EXERCISES = {
@@ -446,8 +444,8 @@ EXERCISES = {
     "6.6": harness.Exercise(
         WRONG_OPENNESS, [library.entropy, entropy_by_torch, entropy_by_score]
     ),
+    "6.7": harness.Exercise(WRONG_LEFT, RIGHT_LEFT),
 }
-LEFT = {"6.7": harness.Exercise(WRONG_LEFT, RIGHT_LEFT)}
 
 
 @pytest.mark.parametrize(*harness.wrong(EXERCISES))
@@ -478,43 +476,10 @@ def test_no_message_shows_the_solution(exercise: str, pieces: list[str]) -> None
     harness.keep_secret(exercise, EXERCISES[exercise], pieces)
 
 
-@pytest.mark.parametrize(*harness.wrong(LEFT))
-def test_evidence_that_does_not_hold_is_refused(
-    exercise: str, mutant: Mutant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _answer_with(mutant.answer, monkeypatch)
-    harness.refuse(exercise, mutant)
-
-
-@pytest.mark.parametrize(*harness.right(LEFT))
-def test_evidence_that_holds_is_accepted(
-    exercise: str, answer: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _answer_with(answer, monkeypatch)
-    harness.accept(exercise, answer)
-
-
-def _answer_with(left: Left, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sparrow.checks import drivers
-
-    monkeypatch.setitem(
-        drivers.DRIVERS, find("6.7").driver, lambda _object, _inputs: left.told
-    )
-
-
-@pytest.mark.parametrize("exercise", [*EXERCISES, *LEFT])
+@pytest.mark.parametrize("exercise", EXERCISES)
 def test_the_check_is_tried_enough(exercise: str) -> None:
-    harness.has_enough({**EXERCISES, **LEFT}[exercise])
+    harness.has_enough(EXERCISES[exercise])
 
 
-def test_without_the_file_nothing_is_earned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SPARROW_HOME", str(tmp_path))
-    outcome = harness.run_public(find("6.7"), None)
-    assert outcome.points_frac == 0
-    assert "06_cold_start.safetensors is not there" in outcome.groups[0].message
-    (tmp_path / gate.FILE).write_bytes(b"no safetensors at all")
-    outcome = harness.run_public(find("6.7"), None)
-    assert outcome.points_frac == 0
-    assert "is damaged" in outcome.groups[0].message
+def test_without_the_file_nothing_is_earned(tmp_path: Path) -> None:
+    harness.refuse_without_file("6.7", tmp_path)

@@ -9,10 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from sparrow.checks import find
-from sparrow.rl import Whole, advantage, evidence, rollout, shares, surrogate
+from sparrow.rl import Whole, advantage, rollout, shares, surrogate
 from tests.labs import harness
-from tests.labs.harness import Mutant, patched
+from tests.labs.harness import Left, Mutant, patched
 
 Function = Callable[..., Any]
 GROUP = "sparrow.rl.advantage:group_advantage"
@@ -446,16 +445,14 @@ def signal_by_sets(reward: Tensor) -> Tensor:
 # ---- 7.7: the file that the lab leaves ----
 
 
-class Left:
-    """Stands for the file: what the driver would answer."""
-
-    def __init__(self, claim: Any = None, **changes: Any) -> None:
-        before = [True] * 60 + [False] * 140
-        after = [True] * 50 + [False] * 10 + [True] * 60 + [False] * 80
-        told = {"before": before, "after": after} | changes.pop("solved", {})
-        log = {"rewards": [0.3] * 60, "recipe": {"seed": 2026}}
-        claim = GOOD if claim is None else claim
-        self.told = {**log, "solved": told, "claim": claim, **changes}
+def left(claim: Any = None, **changes: Any) -> Left:
+    """What the driver would tell of a good file, with some changes."""
+    before = [True] * 60 + [False] * 140
+    after = [True] * 50 + [False] * 10 + [True] * 60 + [False] * 80
+    told = {"before": before, "after": after} | changes.pop("solved", {})
+    log = {"rewards": [0.3] * 60, "recipe": {"seed": 2026}}
+    claim = GOOD if claim is None else claim
+    return Left({**log, "solved": told, "claim": claim, **changes})
 
 
 # 60 gained and 10 lost of 200
@@ -467,22 +464,22 @@ GOOD = {"gain": GAIN, "low": GAIN - HALF, "high": GAIN + HALF}
 
 def claimed(half: float, gain: float = GAIN, middle: float | None = None) -> Left:
     middle = gain if middle is None else middle
-    return Left({"gain": gain, "low": middle - half, "high": middle + half})
+    return left({"gain": gain, "low": middle - half, "high": middle + half})
 
 
 WRONG_LEFT = [
-    Mutant("too short", Left(rewards=[0.3] * 9), "9 steps", 0.7),
-    Mutant("no log", Left(rewards=None), "no log", 0.7),
-    Mutant("text as a reward", Left(rewards=["x"] * 60), "no number", 0.7),
-    Mutant("endless rewards", Left(rewards=[math.inf] * 60), "no number", 0.7),
-    Mutant("no seed", Left(recipe={}), "no seed", 0.7),
+    Mutant("too short", left(rewards=[0.3] * 9), "9 steps", 0.7),
+    Mutant("no log", left(rewards=None), "no log", 0.7),
+    Mutant("text as a reward", left(rewards=["x"] * 60), "no number", 0.7),
+    Mutant("endless rewards", left(rewards=[math.inf] * 60), "no number", 0.7),
+    Mutant("no seed", left(recipe={}), "no seed", 0.7),
     Mutant(
-        "no gain", Left(solved={"after": [True] * 62 + [False] * 138}), "holds 0", 0.3
+        "no gain", left(solved={"after": [True] * 62 + [False] * 138}), "holds 0", 0.3
     ),
-    Mutant("worse", Left(solved={"after": [False] * 200}), "holds 0", 0.3),
-    Mutant("not claimed", Left({}), "gain must be a number; got None", 0.3),
-    Mutant("untouched", Left({**GOOD, "low": None}), "low must be", 0.3),
-    Mutant("NaN", Left({**GOOD, "gain": math.nan}), "got nan", 0.3),
+    Mutant("worse", left(solved={"after": [False] * 200}), "holds 0", 0.3),
+    Mutant("not claimed", left({}), "gain must be a number; got None", 0.3),
+    Mutant("untouched", left({**GOOD, "low": None}), "low must be", 0.3),
+    Mutant("NaN", left({**GOOD, "gain": math.nan}), "got nan", 0.3),
     Mutant("invented", claimed(HALF, 0.4), "asked again here", 0.3),
     Mutant("before minus after", claimed(HALF, -GAIN), "wrong sign", 0.3),
     Mutant("in points", claimed(100 * HALF, 100 * GAIN), "is a share", 0.3),
@@ -499,7 +496,7 @@ WRONG_LEFT = [
     Mutant("twice as wide", claimed(2 * HALF), "twice as far", 0.3),
     Mutant("beside the gain", claimed(HALF, middle=0.3), "in the middle", 0.3),
 ]
-RIGHT_LEFT = [Left(), claimed(HALF * 1.03, 0.26), claimed(HALF * 0.97, 0.24)]
+RIGHT_LEFT = [left(), claimed(HALF * 1.03, 0.26), claimed(HALF * 0.97, 0.24)]
 
 
 EXERCISES = {
@@ -522,10 +519,8 @@ EXERCISES = {
         wrong=WRONG_SIGNALS,
         right=[rollout.with_signal, signal_by_first, signal_by_sets],
     ),
+    "7.7": harness.Exercise(WRONG_LEFT, RIGHT_LEFT),
 }
-
-
-LEFT = {"7.7": harness.Exercise(WRONG_LEFT, RIGHT_LEFT)}
 
 
 @pytest.mark.parametrize(*harness.wrong(EXERCISES))
@@ -540,52 +535,19 @@ def test_what_is_right_passes_however_it_is_written(exercise: str, answer: Any) 
     harness.accept(exercise, answer)
 
 
-@pytest.mark.parametrize(*harness.wrong(LEFT))
-def test_evidence_that_does_not_hold_is_refused(
-    exercise: str, mutant: Mutant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _answer_with(mutant.answer, monkeypatch)
-    harness.refuse(exercise, mutant)
+def test_without_the_file_nothing_is_earned(tmp_path: Path) -> None:
+    harness.refuse_without_file("7.7", tmp_path)
 
 
-@pytest.mark.parametrize(*harness.right(LEFT))
-def test_evidence_that_holds_is_accepted(
-    exercise: str, answer: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _answer_with(answer, monkeypatch)
-    harness.accept(exercise, answer)
-
-
-def _answer_with(left: Left, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sparrow.checks import drivers
-
-    monkeypatch.setitem(
-        drivers.DRIVERS, find("7.7").driver, lambda _object, _inputs: left.told
-    )
-
-
-def test_without_the_file_nothing_is_earned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SPARROW_HOME", str(tmp_path))
-    outcome = harness.run_public(find("7.7"), None)
-    assert outcome.points_frac == 0
-    assert "07_grpo.safetensors is not there" in outcome.groups[0].message
-    (tmp_path / evidence.FILE).write_bytes(b"no safetensors at all")
-    outcome = harness.run_public(find("7.7"), None)
-    assert outcome.points_frac == 0
-    assert "is damaged" in outcome.groups[0].message
-
-
-@pytest.mark.parametrize("exercise", [*EXERCISES, *LEFT])
+@pytest.mark.parametrize("exercise", EXERCISES)
 def test_enough_mistakes_and_right_answers_are_tried(exercise: str) -> None:
-    harness.has_enough({**EXERCISES, **LEFT}[exercise])
+    harness.has_enough(EXERCISES[exercise])
 
 
 def test_every_exercise_of_the_lab_is_tried() -> None:
     from sparrow.checks import lab07
 
-    assert {*EXERCISES, *LEFT} == set(lab07.CHECKS)
+    assert set(EXERCISES) == set(lab07.CHECKS)
 
 
 @pytest.mark.parametrize("exercise", BUILT)
