@@ -19,17 +19,24 @@ BATCH, LENGTH = 64, 80  # a batch of Countdown problems with their traces
 REQUESTS, PROMPT, NEW, GROUP = 256, 16, 64, 8
 
 
-def pair(config: Config) -> tuple[Sparrow, Any]:
-    """Two models with the same weights: ours, and transformers' own."""
+def as_peer(ours: Sparrow) -> Any:
+    """The same weights in transformers' own class."""
     import transformers
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    torch.manual_seed(0)
-    ours = Sparrow(config)
     with tempfile.TemporaryDirectory() as folder:
         ours.save_pretrained(folder)
-        return ours, transformers.AutoModelForCausalLM.from_pretrained(folder)
+        return transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32
+        )
+
+
+def pair(config: Config) -> tuple[Sparrow, Any]:
+    """Two models with the same weights: ours, and transformers' own."""
+    torch.manual_seed(0)
+    ours = Sparrow(config)
+    return ours, as_peer(ours)
 
 
 def _training_step(

@@ -24,6 +24,7 @@ from sparrow.text import Tokenizer
 from sparrow.train.parallel import Team
 from sparrow.verify import Countdown, score
 from tests.bench.measure import Result
+from tests.bench.model_speed import as_peer
 
 __all__ = ["grpo_cost_to_accuracy", "grpo_step"]
 
@@ -230,15 +231,6 @@ def _trainer(
     )
 
 
-def _as_peer(model: Sparrow) -> Any:
-    """The same weights in transformers' class."""
-    from transformers import AutoModelForCausalLM
-
-    with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(Path(folder))
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-
-
 def _clock(after: Callable[[int, float, float], bool]) -> Any:
     """Tells the wall and processor seconds of every step; True ends the training."""
     import transformers
@@ -269,9 +261,7 @@ def _peer_steps(model: Sparrow, first: int, steps: int) -> float:
         return False
 
     tokenizer = Tokenizer(checkpoints.find(START))
-    trainer = _trainer(
-        _as_peer(model), tokenizer, _questions(first, steps), 1e-4, steps
-    )
+    trainer = _trainer(as_peer(model), tokenizer, _questions(first, steps), 1e-4, steps)
     trainer.add_callback(_clock(after))
     trainer.train()
     return statistics.median(seconds)
@@ -283,7 +273,7 @@ def _peer_cost(rate: float, limit_s: float) -> float | None:
     tokenizer = Tokenizer(folder)
     start = Sparrow.from_pretrained(folder)
     wanted = _pass1(start, tokenizer) + GAIN
-    peer = _as_peer(start)
+    peer = as_peer(start)
     spent = 0.0
     reached = False
 
