@@ -32,7 +32,7 @@ START = "pico-cold-start"
 RECIPE = GrpoRecipe(gate=False, evaluate_every_steps=0, checkpoint_every_s=1e9)
 STEPS, PAIRS = 3, 5
 EXAMINED, GAIN = 400, 0.10
-EVERY = 5  # steps between examinations
+EVERY = 2  # steps between examinations
 SEEDS = 3  # of ours; their middle counts
 RATES = (1e-4, 3e-4, 3e-5, 1e-5)  # the peer's: its best counts, likely ones first
 LIMIT_S = 1500.0  # processor seconds of each
