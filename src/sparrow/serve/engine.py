@@ -309,9 +309,7 @@ class Engine:
                 kept = speculate.accept(tokens[at : at + draws], turn.proposed)
                 self._counts.proposed += draws - 1
                 self._counts.accepted += len(kept) - 1
-                outputs.append(
-                    self._output(request, kept, logprobs[at:], scores[at : at + draws])
-                )
+                outputs.append(self._output(request, kept, logprobs, scores, at))
                 at += draws
                 request.computed = len(request.tokens) - 1
             else:
@@ -347,8 +345,9 @@ class Engine:
         kept: list[int],
         logprobs: list[float],
         scores: torch.Tensor,
+        at: int,
     ) -> Output:
-        """Append tokens up to the first that ends the text."""
+        """Append tokens up to the first that ends the text; theirs begin at `at`."""
         finished: Literal["stop", "length"] | None = None
         room = request.longest - len(request.tokens)
         for end, token in enumerate(kept, start=1):
@@ -361,14 +360,12 @@ class Engine:
                 break
         request.tokens += kept
         self._counts.generated_tokens += len(kept)
-        most = request.sampling.logprobs
+        most, end = request.sampling.logprobs, at + len(kept)
         return Output(
             request=request.id,
             tokens=kept,
-            logprobs=logprobs[: len(kept)],
-            top=None
-            if most is None
-            else samplers.most_likely(scores[: len(kept)], most),
+            logprobs=logprobs[at:end],
+            top=None if most is None else samplers.most_likely(scores[at:end], most),
             finished=finished,
             cached=request.found or 0,
         )

@@ -160,9 +160,9 @@ class Scheduler:
 
     def _make_room(self, request: Request, tokens: int) -> bool:
         """Find blocks for so many tokens; whether the request may run."""
-        missing = self.pool.blocks_for(tokens) - len(request.blocks)
-        if missing <= 0:
+        if tokens <= len(request.blocks) * self.pool.block_size:
             return True
+        missing = self.pool.blocks_for(tokens) - len(request.blocks)
         while missing > self.pool.free_blocks:
             victim = self.running[-1]
             self.preempt(victim)
