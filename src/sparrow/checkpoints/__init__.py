@@ -13,7 +13,7 @@ from pathlib import Path
 from sparrow.errors import CheckpointError
 from sparrow.language import _
 
-__all__ = ["FOLDER", "LOG", "MANIFEST", "find", "folder_of", "manifest", "names"]
+__all__ = ["FOLDER", "LOG", "MANIFEST", "find", "manifest", "names"]
 
 FOLDER = Path(__file__).parent
 MANIFEST, LOG = "manifest.json", "metrics.jsonl"
@@ -63,12 +63,3 @@ def find(name: str) -> Path:
                 )
             )
     return FOLDER / name
-
-
-def folder_of(model: str) -> Path:
-    """The folder of a model that is named by its path, or that travels with us.
-
-    Raises:
-        CheckpointError: it is neither a folder nor such a name.
-    """
-    return Path(model) if Path(model).is_dir() else find(model)

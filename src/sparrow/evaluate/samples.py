@@ -16,12 +16,12 @@ from typing import Any
 
 import click
 
-from sparrow import checkpoints, runtime
+from sparrow import runtime
 from sparrow.data import countdown, puzzles
 from sparrow.errors import UsageError
 from sparrow.evaluate.run import ask
 from sparrow.language import _
-from sparrow.model import Sparrow
+from sparrow.model import Sparrow, named
 from sparrow.text import Tokenizer
 from sparrow.verify import Countdown, Form, Problem, Score, score
 from sparrow.verify.gym import GymProblem
@@ -106,7 +106,7 @@ def record(
     seed: int = SEED,
 ) -> Samples:
     """Ask a model that travels with the package."""
-    folder = checkpoints.folder_of(model)
+    folder = named.folder_of(model)
     found = ask(
         Sparrow.from_pretrained(folder).eval(),
         Tokenizer(folder),

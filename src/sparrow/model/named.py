@@ -17,4 +17,6 @@ def folder_of(name: str) -> Path:
         CheckpointError: there is no such model.
         AssetError: it has to be fetched first; the sentence says how.
     """
-    return assets.find(name) if name in assets.ASSETS else checkpoints.folder_of(name)
+    if name in assets.ASSETS:
+        return assets.find(name)
+    return Path(name) if Path(name).is_dir() else checkpoints.find(name)

@@ -14,9 +14,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sparrow import checkpoints, runtime
+from sparrow import runtime
 from sparrow.errors import SparrowError, UsageError
 from sparrow.language import _
+from sparrow.model import named
 from sparrow.rl import evidence
 from sparrow.rl.metrics import Rollouts
 from sparrow.rl.recipe import GrpoRecipe
@@ -55,7 +56,7 @@ def record(name: str, folder: Path) -> RecordedRun:
             _("{folder} holds no finished run: let it come to its end.", folder=folder)
         )
     recipe = GrpoRecipe(**json.loads((folder / "recipe.json").read_bytes()))
-    first = evidence.opened(checkpoints.folder_of(recipe.init))
+    first = evidence.opened(named.folder_of(recipe.init))
     return RecordedRun(
         name=name,
         seed=recipe.seed,

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from sparrow import checkpoints
-from sparrow.model import Sparrow
+from sparrow.model import Sparrow, named
 from sparrow.text import Tokenizer
 from sparrow.train import state
 from sparrow.train.metrics import Line, Step
@@ -39,7 +38,7 @@ class Snapshots(Generic[Seen]):
         look: Callable[[Sparrow, Tokenizer], Seen],
         then: Callable[[Line], None] = lambda _line: None,
     ) -> None:
-        start = checkpoints.folder_of(init)
+        start = named.folder_of(init)
         self.folder, self.every, self.look, self.then = folder, every, look, then
         self.tokenizer = Tokenizer(start)
         self.model = Sparrow.from_pretrained(start).eval()
