@@ -16,6 +16,17 @@ PUBLIC = {
     "sparrow.assets": ["ASSETS", "Asset", "find", "folder_of", "get", "is_whole"],
     "sparrow.text": ["Message", "Tokenizer"],
     "sparrow.model": ["Sparrow"],
+    "sparrow.quant": [
+        "SCHEMES",
+        "QuantizedLinear",
+        "Scheme",
+        "is_quantized",
+        "is_stored",
+        "load",
+        "open_model",
+        "quantize",
+        "save",
+    ],
     "sparrow.model.cache": ["Cache", "bytes_per_token", "features_per_layer"],
     "sparrow.model.mla": [
         "Expanded",

@@ -81,7 +81,9 @@ def round_columns(weight: Tensor, grid: Grid, root: Tensor, bits: int) -> Tensor
     return codes
 
 
-def quantize(weight: Tensor, gram: Tensor, grid: Grid, bits: int) -> Tensor:
+def quantize(
+    weight: Tensor, gram: Tensor, grid: Grid, bits: int, damping: float = DAMPING
+) -> Tensor:
     """Codes whose outputs come near to those of `weight`, on the given grid.
 
     Columns that carry most come first ("act-order"), while all others can still make
@@ -97,7 +99,7 @@ def quantize(weight: Tensor, gram: Tensor, grid: Grid, bits: int) -> Tensor:
     size = weight.shape[1] // grid.scale.shape[1]
     own = Grid(*(each.repeat_interleave(size, 1)[:, order] for each in grid))
     # 3. Round.
-    root = inverse_root(gram[order][:, order])
+    root = inverse_root(gram[order][:, order], damping)
     codes = round_columns(weight[:, order], own, root, bits)
     # 4. Back to the old order.
     return codes[:, order.argsort()]

@@ -25,7 +25,7 @@ __all__ = [
     "QuantizedLinear",
 ]
 
-FEW_ROWS = 16  # above so many, a whole matrix and a float product are faster
+FEW_ROWS = 32  # above so many, a whole matrix and a float product are faster
 # What the kernels read at once: anything else crashes them, or is refused.
 KERNEL_GROUPS = (32, 64, 128, 256)
 KERNEL_OUTPUTS, KERNEL_INPUTS = 16, 16
