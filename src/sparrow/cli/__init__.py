@@ -17,6 +17,7 @@ __all__ = ["main"]
         "distill": "sparrow.cli.distill:distill",
         "evaluate": "sparrow.cli.evaluate:evaluate",
         "reproduce": "sparrow.cli.reproduce:reproduce",
+        "quantize": "sparrow.cli.quantize:quantize",
         "chat": "sparrow.cli.chat:chat",
         "cost": "sparrow.cli.cost:cost",
     },
