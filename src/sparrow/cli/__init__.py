@@ -17,6 +17,8 @@ __all__ = ["main"]
         "distill": "sparrow.cli.distill:distill",
         "evaluate": "sparrow.cli.evaluate:evaluate",
         "reproduce": "sparrow.cli.reproduce:reproduce",
+        "serve": "sparrow.cli.serve:serve",
+        "serve-bench": "sparrow.cli.serve_bench:serve_bench",
         "quantize": "sparrow.cli.quantize:quantize",
         "chat": "sparrow.cli.chat:chat",
         "cost": "sparrow.cli.cost:cost",

@@ -77,22 +77,22 @@ def serve(
         ) from error
 
     # First the port: loading a model takes longer than saying no.
-    socket = listen(host, port)
-    api = _load(
-        name,
-        cache_mib,
-        max_batch=max_batch,
-        max_waiting=max_waiting,
-        token_budget=token_budget,
-        speculation=speculation,
-    )
-    found = socket.getsockname()
-    name_in_url = f"[{found[0]}]" if ":" in found[0] else found[0]
-    address = f"http://{name_in_url}:{found[1]}"
-    click.echo(address)
-    _say_what_it_means(api, host, address)
-    server = Server(make_app(api), api.worker, grace_s=grace_s)
-    asyncio.run(server.serve([socket]))
+    with listen(host, port) as socket:
+        api = _load(
+            name,
+            cache_mib,
+            max_batch=max_batch,
+            max_waiting=max_waiting,
+            token_budget=token_budget,
+            speculation=speculation,
+        )
+        found = socket.getsockname()
+        name_in_url = f"[{found[0]}]" if ":" in found[0] else found[0]
+        address = f"http://{name_in_url}:{found[1]}"
+        click.echo(address)
+        _say_what_it_means(api, host, address)
+        server = Server(make_app(api), api.worker, grace_s=grace_s)
+        asyncio.run(server.serve([socket]))
     click.echo(_("Closed; everything that had begun is finished."), err=True)
 
 
