@@ -111,6 +111,7 @@ def test_every_lab_that_builds_is_attacked() -> None:
         "05_honest_evaluation",
         "06_cold_start",
         "07_grpo",
+        "08_distillation",
     }
 
 
@@ -143,7 +144,8 @@ FILES = {
         {"model.a": torch.ones(1)},
         {
             "evidence": '{"config": {"hidden_size": 1e9}, "recipe": {"seed": 1}, '
-            '"rewards": [], "claim": {"gain": 1, "low": 1, "high": 1}}'
+            '"rewards": [], "work": {"written": 1, "learned": 1}, '
+            '"claim": {"gain": 1, "low": 1, "high": 1}}'
         },
     ),
     "endless texts": b'{"a": ["' + b"9" * 4_000_000 + b'"], "b": [], "said": {}}',
@@ -154,7 +156,14 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize(
-    "lab", ["04_pretraining", "05_honest_evaluation", "06_cold_start", "07_grpo"]
+    "lab",
+    [
+        "04_pretraining",
+        "05_honest_evaluation",
+        "06_cold_start",
+        "07_grpo",
+        "08_distillation",
+    ],
 )
 def test_a_hostile_file_earns_nothing_and_stops_nobody(
     box: Box, tmp_path: Path, lab: str, name: str

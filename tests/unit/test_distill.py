@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from sparrow.decode import Completion
 from sparrow.distill import forward_kl, keep_right, reverse_kl, sampler, soft
-from sparrow.distill.loop import LESSONS, distill
+from sparrow.distill.loop import distill
 from sparrow.distill.recipe import DistillRecipe
 from sparrow.errors import CheckpointError, ConfigError, TeacherError
 from sparrow.evaluate.run import Answers
@@ -61,10 +61,16 @@ def test_a_planted_leak_is_found_whatever_the_order_of_its_numbers() -> None:
 
 
 def test_lessons_are_made_once(tmp_path: Path) -> None:
-    made = [("numbers 1 2 target 3", "1+2\nü")]
+    made = sampler.Taught(
+        lessons=(("numbers 1 2 target 3", "1+2\nü"),),
+        answers=2,
+        right=1,
+        tokens=9,
+        seconds=0.1,
+    )
     file = tmp_path / "lessons.jsonl"
     assert sampler.kept_at(file, lambda: made) == made
-    assert sampler.kept_at(file, lambda: []) == made
+    assert sampler.kept_at(file, pytest.fail) == made
 
 
 # --- soft
@@ -90,11 +96,17 @@ def test_equal_models_have_no_distance_and_others_have_one() -> None:
         assert float(measure(scores, scores.flip(-1)).min()) > 0
 
 
-def test_only_places_that_count_are_in_the_mean() -> None:
-    values = torch.tensor([1.0, float("inf"), 3.0])
-    mask = torch.tensor([True, False, True])
-    assert float(soft.masked_mean(values, mask)) == 2.0
-    assert float(soft.masked_mean(values, mask, count=4)) == 1.0
+def test_the_surprise_is_that_of_pytorch_and_in_the_mean_the_forward_distance() -> None:
+    teacher, student = torch.randn(2, 3, 11, generator=generator(0)).unbind()
+    every = torch.arange(11).expand(3, 11)
+    surprises = torch.stack([soft.surprise(student, row) for row in every.T], dim=1)
+    expected = F.cross_entropy(student, every[:, 4], reduction="none")
+    torch.testing.assert_close(surprises[:, 4], expected)
+    wanted = teacher.softmax(-1)
+    own = -(wanted * wanted.log()).sum(-1)
+    torch.testing.assert_close(
+        (wanted * surprises).sum(-1), forward_kl(teacher, student) + own
+    )
 
 
 # --- runs
@@ -125,7 +137,7 @@ class PowerCutError(Exception):
 
 
 def test_the_lessons_are_right_and_no_tests(whole: Trained) -> None:
-    lines = (whole.folder / LESSONS).read_text().splitlines()
+    _figures, *lines = (whole.folder / sampler.LESSONS).read_text().splitlines()
     assert lines
     for told in map(json.loads, lines):
         words = told["question"].split()

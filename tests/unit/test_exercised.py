@@ -5,6 +5,7 @@ import importlib
 import itertools
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -14,6 +15,9 @@ from sparrow import Config, Sparrow, checkpoints, decode
 from sparrow.checks import library
 from sparrow.cost import ledger, published
 from sparrow.data.stream import Stream
+from sparrow.distill import sampler
+from sparrow.distill.loop import SoftObjective
+from sparrow.distill.recipe import DistillRecipe
 from sparrow.evaluate import report, voting
 from sparrow.evaluate.run import Answers
 from sparrow.lab import catalogue
@@ -21,6 +25,7 @@ from sparrow.rl import objective
 from sparrow.rl.loop import Reinforcement
 from sparrow.rl.recipe import GrpoRecipe
 from sparrow.text import Tokenizer, bpe
+from sparrow.text.chat import ASSISTANT
 from sparrow.train import examples, state
 from sparrow.train.learner import Learner
 from sparrow.train.parallel import Team
@@ -172,7 +177,35 @@ def report_on_answers():
     voting.self_consistency(["a"], [[1]], [[1]], [1], generator=generator)
 
 
+def learn_from_a_teacher():
+    """A lesson of lab 08: kept, no test's, and learned from in both directions."""
+    folder = checkpoints.find("pico-base")
+    tokenizer, model = Tokenizer(folder), Sparrow.from_pretrained(folder)
+    problem, text = Countdown((3, 7, 8), 29), "</think><answer>3*7+8</answer>"
+    told = Answers(
+        (problem,), ((text,),), ((score(problem, text),),), ((decode.Completion(),),)
+    )
+    with mock.patch.object(sampler, "ask", return_value=told):
+        taught = sampler.collect(
+            model,
+            tokenizer,
+            [problem],
+            **{"samples": 1, "most": 1, "temperature": 1.0, "max_new_tokens": 1},
+            generator=torch.Generator(),
+        )
+    lesson = [examples.example(tokenizer, *each) for each in taught.lessons]
+    marks = {"assistant": tokenizer.token_id(ASSISTANT), "end": tokenizer.end}
+    packed = examples.pack_whole(lesson, 64, **marks)
+    for method in ("forward", "reverse"):
+        SoftObjective(model, model, DistillRecipe(method=method))(packed, 1, 1)
+
+
 CALLERS = {
+    "sparrow.distill.sampler:keep_right": learn_from_a_teacher,
+    "sparrow.distill.sampler:is_leak": learn_from_a_teacher,
+    "sparrow.distill.soft:surprise": learn_from_a_teacher,
+    "sparrow.distill.soft:forward_kl": learn_from_a_teacher,
+    "sparrow.distill.soft:reverse_kl": learn_from_a_teacher,
     "sparrow.verify.score:find_answer": report_on_answers,
     "sparrow.evaluate.passk:pass_at_k": report_on_answers,
     "sparrow.evaluate.intervals:wilson_interval": report_on_answers,

@@ -1,5 +1,6 @@
 """Distillation: let a teacher answer, keep what is right, and learn from that."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -9,21 +10,19 @@ from sparrow.data import countdown, packing
 from sparrow.data.packing import IGNORED, Packed
 from sparrow.distill import sampler, soft
 from sparrow.distill.recipe import DistillRecipe
+from sparrow.distill.sampler import Taught
 from sparrow.errors import TeacherError
 from sparrow.language import _
 from sparrow.model import Sparrow, named
-from sparrow.runtime import fast_matmul, generator
+from sparrow.runtime import device, fast_matmul, generator, writable_folder
 from sparrow.text import Tokenizer
 from sparrow.train import examples
 from sparrow.train.objective import Losses
 from sparrow.train.parallel import Team
 from sparrow.train.run import Say, Trained, Watch, carry_out
-from sparrow.train.sft import EXAMINED, Imitation, SftRecipe, traces
+from sparrow.train.sft import Imitation, SftRecipe, traces
 
-__all__ = ["SoftObjective", "distill"]
-
-LESSONS = "lessons.jsonl"
-MEASURES = {"forward": soft.forward_kl, "reverse": soft.reverse_kl}
+__all__ = ["SoftObjective", "distill", "lessons"]
 
 
 def distill(
@@ -36,7 +35,8 @@ def distill(
 ) -> Trained:
     """Teach a student what a teacher can do, or go on where an earlier run stopped.
 
-    FOLDER/lessons.jsonl holds what the teacher wrote and the rule called right.
+    FOLDER/lessons.jsonl holds what the teacher wrote and the rule called right; its
+    first line says how much the teacher wrote for it.
 
     Args as in `sparrow.train.loop.pretrain`.
 
@@ -71,13 +71,15 @@ class SoftObjective(nn.Module):
             wanted = self._scores(self.teacher[0], batch, mask)
         given = self._scores(self.student, batch, mask)
         is_answer = batch.targets != IGNORED
-        measure = MEASURES[self.method]
+        measure = soft.forward_kl if self.method == "forward" else soft.reverse_kl
         distance = measure(
             wanted[is_answer], given[is_answer], temperature=self.softness
         )
-        total = distance.sum() / max(count, 1)
-        zero = total.new_zeros(())
-        return Losses(total, total, zero, zero)
+        hard = soft.surprise(given[is_answer], batch.targets[is_answer])
+        zero = distance.new_zeros(())
+        return Losses(
+            distance.sum() / max(count, 1), hard.sum() / max(count, 1), zero, zero
+        )
 
     @staticmethod
     def _scores(model: Sparrow, batch: Packed, mask: Tensor) -> Tensor:
@@ -85,11 +87,72 @@ class SoftObjective(nn.Module):
         return model.logits(hidden)
 
 
+def lessons(
+    recipe: DistillRecipe,
+    folder: Path,
+    *,
+    say: Say = lambda _sentence: None,
+    watch: Callable[[int], None] = lambda _asked: None,
+) -> Taught:
+    """Let the teacher of a run write its lessons, or find those it wrote before.
+
+    Raises:
+        CheckpointError: there is no teacher or no student of that name.
+        TeacherError: the teacher reads other tokens, or is never right.
+    """
+    tokenizer = _tokenizer(recipe)
+
+    def make() -> Taught:
+        draw = generator(recipe.seed)
+        asked = countdown.problems(
+            draw,
+            recipe.problems,
+            numbers=recipe.numbers,
+            largest=recipe.largest,
+            held_out=False,
+        )
+        with fast_matmul():
+            return sampler.collect(
+                _teacher(recipe),
+                tokenizer,
+                asked,
+                samples=recipe.samples,
+                most=recipe.most,
+                temperature=recipe.temperature,
+                max_new_tokens=recipe.max_new_tokens,
+                generator=draw,
+                say=say,
+                watch=watch,
+            )
+
+    return sampler.kept_at(writable_folder(folder) / sampler.LESSONS, make)
+
+
 def _student(recipe: DistillRecipe, folder: Path, workers: Team, say: Say) -> Imitation:
     """The run that learns, with its lessons made or found."""
-    first, above = named.folder_of(recipe.init), named.folder_of(recipe.teacher)
-    tokenizer = Tokenizer(first)
-    if tokenizer.to_json() != Tokenizer(above).to_json():
+    taught, tokenizer = lessons(recipe, folder, say=say), _tokenizer(recipe)
+    model = Sparrow.from_pretrained(named.folder_of(recipe.init)).to(workers.device)
+    objective = None
+    if recipe.method != "hard":
+        objective = SoftObjective(model, _teacher(recipe), recipe)
+    return Imitation(
+        recipe,
+        folder,
+        workers,
+        say,
+        model=model,
+        tokenizer=tokenizer,
+        train=[examples.example(tokenizer, *each) for each in taught.lessons],
+        held_out=_held_out(recipe, tokenizer),
+        objective=objective,
+    )
+
+
+def _tokenizer(recipe: DistillRecipe) -> Tokenizer:
+    """The one that both read with."""
+    tokenizer = Tokenizer(named.folder_of(recipe.init))
+    above = Tokenizer(named.folder_of(recipe.teacher))
+    if tokenizer.to_json() != above.to_json():
         raise TeacherError(
             _(
                 "{teacher} and {student} read text as other tokens, so one cannot "
@@ -98,49 +161,13 @@ def _student(recipe: DistillRecipe, folder: Path, workers: Team, say: Say) -> Im
                 student=recipe.init,
             )
         )
-    teacher = Sparrow.from_pretrained(above).to(workers.device).eval()
-    teacher.requires_grad_(False)
-    lessons = sampler.kept_at(
-        folder / LESSONS, lambda: _lessons(recipe, teacher, tokenizer, say)
-    )
-    model = Sparrow.from_pretrained(first).to(workers.device)
-    is_soft = recipe.method in MEASURES
-    return Imitation(
-        recipe,
-        folder,
-        workers,
-        say,
-        model=model,
-        tokenizer=tokenizer,
-        train=[examples.example(tokenizer, *each) for each in lessons],
-        held_out=_held_out(recipe, tokenizer),
-        objective=SoftObjective(model, teacher, recipe) if is_soft else None,
-    )
+    return tokenizer
 
 
-def _lessons(
-    recipe: DistillRecipe, teacher: Sparrow, tokenizer: Tokenizer, say: Say
-) -> list[sampler.Lesson]:
-    draw = generator(recipe.seed)
-    asked = countdown.problems(
-        draw,
-        recipe.problems,
-        numbers=recipe.numbers,
-        largest=recipe.largest,
-        held_out=False,
-    )
-    with fast_matmul():
-        return sampler.collect(
-            teacher,
-            tokenizer,
-            asked,
-            samples=recipe.samples,
-            most=recipe.most,
-            temperature=recipe.temperature,
-            max_new_tokens=recipe.max_new_tokens,
-            generator=draw,
-            say=say,
-        )
+def _teacher(recipe: DistillRecipe) -> Sparrow:
+    """It answers, and learns nothing."""
+    teacher = Sparrow.from_pretrained(named.folder_of(recipe.teacher)).to(device())
+    return teacher.eval().requires_grad_(False)
 
 
 def _held_out(recipe: DistillRecipe, tokenizer: Tokenizer) -> list[examples.Example]:
@@ -150,6 +177,6 @@ def _held_out(recipe: DistillRecipe, tokenizer: Tokenizer) -> list[examples.Exam
         numbers=recipe.numbers,
         largest=recipe.largest,
         patience=1.0,
-        examples=EXAMINED,
+        examined=recipe.examined,
     )
     return traces(like, tokenizer, held_out=True)

@@ -1,7 +1,9 @@
 """Rejection sampling: ask a teacher often, keep what is right and no test's."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -15,10 +17,30 @@ from sparrow.runtime import atomic_write
 from sparrow.text import Tokenizer
 from sparrow.verify import Problem
 
-__all__ = ["Lesson", "collect", "decontaminated", "is_leak", "keep_right", "kept_at"]
+__all__ = [
+    "Lesson",
+    "Taught",
+    "collect",
+    "decontaminated",
+    "is_leak",
+    "keep_right",
+    "kept_at",
+]
 
+LESSONS = "lessons.jsonl"  # in the folder of a run
 Lesson = tuple[str, str]  # a question and an answer worth imitating
 AT_ONCE = 64  # problems asked together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taught:
+    """What a teacher gave, and what it took to get it."""
+
+    lessons: tuple[Lesson, ...]
+    answers: int  # that it wrote
+    right: int
+    tokens: int  # of all answers, the wrong ones too
+    seconds: float
 
 
 def keep_right(answers: Answers, most: int) -> list[Lesson]:
@@ -33,16 +55,17 @@ def keep_right(answers: Answers, most: int) -> list[Lesson]:
     Source: arXiv:2501.12948, section 2.3.3.
     """
     kept: list[Lesson] = []
+    # 1. One problem after the other, with its texts and their scores.
     for problem, texts, scores in zip(
         answers.problems, answers.texts, answers.scores, strict=True
     ):
-        # 1. Only what the rule calls right.
+        # 2. Only what the rule calls right.
         right = [
             text for text, score in zip(texts, scores, strict=True) if score.reward == 1
         ]
-        # 2. Each text once, in the order in which they came.
+        # 3. Each text once, in the order in which they came.
         different = list(dict.fromkeys(right))
-        # 3. Not too many of an easy problem, or easy ones would crowd out the rest.
+        # 4. Not too many of an easy problem, or easy ones would crowd out the rest.
         kept += [(problem.question, text) for text in different[:most]]
     return kept
 
@@ -62,13 +85,17 @@ def decontaminated(
 
 def is_leak(question: str) -> bool:
     """Whether a Countdown question is held out, whatever the order of its numbers."""
+    # 1. The numbers stand between two words, and the target after the second.
     words = question.split()
     if words[:1] != ["numbers"] or "target" not in words:
         return False
     place = words.index("target")
     numbers, target = words[1:place], words[place + 1 : place + 2]
-    if not target or not all(each.isdigit() for each in [*numbers, *target]):
+    # 2. What lacks numbers or a target is nobody's test.
+    given = [*numbers, *target]
+    if not numbers or not target or not all(each.isdecimal() for each in given):
         return False
+    # 3. The split knows a problem in any order: ask it.
     return countdown.is_held_out([int(each) for each in numbers], int(target[0]))
 
 
@@ -83,14 +110,26 @@ def collect(
     max_new_tokens: int,
     generator: torch.Generator,
     say: Callable[[str], None] = lambda _sentence: None,
-) -> list[Lesson]:
+    watch: Callable[[int], None] = lambda _asked: None,
+) -> Taught:
     """Ask a teacher every problem, and keep what is right and no test's.
+
+    Args:
+        teacher: who answers; `tokenizer` is its own.
+        problems: what to ask, each `samples` times.
+        most: right answers to keep of each problem.
+        temperature: how boldly it answers.
+        max_new_tokens: the longest answer.
+        generator: draws the answers.
+        say: is told a sentence now and then.
+        watch: is told how many problems were asked so far.
 
     Raises:
         TeacherError: it never answered right.
     """
     found: list[Lesson] = []
-    right = 0.0
+    right = tokens = 0
+    started_s = time.perf_counter()
     for first in range(0, len(problems), AT_ONCE):
         part = problems[first : first + AT_ONCE]
         answers = ask(
@@ -102,9 +141,11 @@ def collect(
             max_new_tokens=max_new_tokens,
             generator=generator,
         )
-        right += float(answers.rewards.sum())
+        right += int((answers.rewards == 1).sum())
+        tokens += int(answers.lengths.sum())
         found += keep_right(answers, most)
         asked = first + len(part)
+        watch(asked)
         if asked == len(problems) or (first // AT_ONCE) % 10 == 9:
             say(
                 _(
@@ -124,20 +165,30 @@ def collect(
                 n=len(problems),
             )
         )
-    return decontaminated(found, is_leak)
+    return Taught(
+        lessons=tuple(decontaminated(found, is_leak)),
+        answers=len(problems) * samples,
+        right=right,
+        tokens=tokens,
+        seconds=round(time.perf_counter() - started_s, 1),
+    )
 
 
-def kept_at(path: Path, make: Callable[[], list[Lesson]]) -> list[Lesson]:
+def kept_at(path: Path, make: Callable[[], Taught]) -> Taught:
     """Lessons that were written before, or new ones, which are then kept.
 
     The file is whole or not there, so a run that goes on learns from the same ones.
     """
     if path.is_file():
-        lines = path.read_text("utf-8").splitlines()
-        return [(told["question"], told["answer"]) for told in map(json.loads, lines)]
-    lessons = make()
+        figures, *lines = map(json.loads, path.read_text("utf-8").splitlines())
+        lessons = tuple((told["question"], told["answer"]) for told in lines)
+        return Taught(lessons=lessons, **figures)
+    taught = make()
+    figures = asdict(taught)
+    figures.pop("lessons")
     with atomic_write(path) as file:
-        for question, answer in lessons:
+        file.write(json.dumps(figures).encode() + b"\n")
+        for question, answer in taught.lessons:
             told = {"question": question, "answer": answer}
             file.write(json.dumps(told).encode() + b"\n")
-    return lessons
+    return taught

@@ -1,9 +1,29 @@
 """Soft distillation: match all of the teacher's probabilities, not only its choice."""
 
-import torch
 from torch import Tensor
 
-__all__ = ["forward_kl", "masked_mean", "reverse_kl"]
+__all__ = ["forward_kl", "reverse_kl", "surprise"]
+
+
+def surprise(student: Tensor, chosen: Tensor) -> Tensor:
+    """The hard target: how little the student expected each token the teacher wrote.
+
+    In the mean over all that a teacher may write, it is `forward_kl` and the teacher's
+    own entropy, which no student can change.
+
+    Args:
+        student: scores of every token, from the model that learns.
+        chosen: the token that the teacher wrote there.
+
+    Shapes:
+        student: [..., V]; chosen: [...]; returns [...], in nats.
+    """
+    # 1. Log-probabilities of all tokens, in float32.
+    given = student.float().log_softmax(dim=-1)
+    # 2. Of each place, the one of the token that was chosen.
+    found = given.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
+    # 3. A surprise is large where a probability is small.
+    return -found
 
 
 def forward_kl(teacher: Tensor, student: Tensor, *, temperature: float = 1.0) -> Tensor:
@@ -38,18 +58,3 @@ def reverse_kl(teacher: Tensor, student: Tensor, *, temperature: float = 1.0) ->
     given = (student.float() / temperature).log_softmax(dim=-1)
     # 2. The mean of their difference, as often as the student would choose each token.
     return (given.exp() * (given - wanted)).sum(dim=-1)
-
-
-def masked_mean(values: Tensor, mask: Tensor, count: int | None = None) -> Tensor:
-    """The mean over the places that count.
-
-    Args:
-        values: one a place.
-        mask: True where a place counts.
-        count: places in the whole batch, if this is only a part of it.
-
-    Shapes:
-        values, mask: alike; returns a scalar.
-    """
-    kept = torch.where(mask, values, 0.0)
-    return kept.sum() / max(int(mask.sum()) if count is None else count, 1)

@@ -59,7 +59,13 @@ def with_gradient(
 
 
 def compare_learning(
-    case: Case, wanted: Plain, actual: Plain, *, causes: Causes, learning: str
+    case: Case,
+    wanted: Plain,
+    actual: Plain,
+    *,
+    causes: Causes,
+    learning: str,
+    atol: float = 1e-6,
 ) -> Verdict:
     """The value; in the group called `learning`, the gradient, too.
 
@@ -69,6 +75,7 @@ def compare_learning(
         actual: what it says of the learner's function.
         causes: plausible mistakes, as functions of the arguments.
         learning: the group that is about the gradient.
+        atol: allowed difference of a value.
     """
     assert isinstance(wanted, dict)
     if not isinstance(actual, dict):
@@ -79,7 +86,7 @@ def compare_learning(
         actual.get("result"),
         wanted["result"],
         rtol=RTOL,
-        atol=1e-6,
+        atol=atol,
         causes=[(message, _quiet(mistake)) for message, mistake in causes],
         inputs=arguments,
     )
