@@ -48,14 +48,9 @@ def claim_knobs() -> Knobs:
     """Turn the three assumptions behind "1/18 of the cost"."""
     import ipywidgets
 
-    wide = {
-        "style": {"description_width": "15em"},
-        "layout": ipywidgets.Layout(width="34em"),
-    }
-
     def slider(text: str, value: float, low: float, high: float, step: float) -> Any:
         return ipywidgets.FloatSlider(
-            value=value, min=low, max=high, step=step, description=text, **wide
+            value=value, min=low, max=high, step=step, description=text, **wide()
         )
 
     millions = slider(
@@ -86,22 +81,10 @@ def cache_knobs(machine_gib: float | None = None) -> Knobs:
     Args:
         machine_gib: memory of this machine, to compare with; None draws no line.
     """
-    import ipywidgets
-
-    wide = {
-        "style": {"description_width": "15em"},
-        "layout": ipywidgets.Layout(width="34em"),
-    }
 
     def steps(text: str, value: int, low: int, high: int) -> Any:
         """A slider over the powers of two."""
-        powers = [2**n for n in range(low, high + 1)]
-        return ipywidgets.SelectionSlider(
-            options=[(f"{each:,}", each) for each in powers],
-            value=value,
-            description=text,
-            **wide,
-        )
+        return choose(text, value, {f"{2**n:,}": 2**n for n in range(low, high + 1)})
 
     def draw(heads: int, latent: int, context_tokens: int) -> Axes:
         return lab02.plot_cache_sizes(heads, latent, context_tokens, machine_gib)
@@ -118,18 +101,6 @@ def cache_knobs(machine_gib: float | None = None) -> Knobs:
 
 def balance_knobs() -> Knobs:
     """Turn the speed of the bias, and see whether it balances, crawls or swings."""
-    import ipywidgets
-
-    wide = {
-        "style": {"description_width": "15em"},
-        "layout": ipywidgets.Layout(width="34em"),
-    }
-
-    def choose(text: str, value: float, options: Mapping[str, float]) -> Any:
-        return ipywidgets.SelectionSlider(
-            options=list(options.items()), value=value, description=text, **wide
-        )
-
     speeds = {"0": 0.0, "0.0001": 0.0001, "0.001": 0.001, "0.01": 0.01, "0.1": 0.1}
     leans = {_("not at all"): 0.0, _("somewhat"): 1.0, _("strongly"): 3.0}
     tokens = {f"{each:,}": each for each in (32, 128, 512)}
@@ -145,18 +116,6 @@ def balance_knobs() -> Knobs:
 
 def power_knobs() -> Knobs:
     """Turn the true gain, the disagreement and n: would the evaluation see it?"""
-    import ipywidgets
-
-    wide = {
-        "style": {"description_width": "15em"},
-        "layout": ipywidgets.Layout(width="34em"),
-    }
-
-    def choose(text: str, value: float, options: Mapping[str, float]) -> Any:
-        return ipywidgets.SelectionSlider(
-            options=list(options.items()), value=value, description=text, **wide
-        )
-
     points = {str(each): float(each) for each in (1, 2, 3, 5, 8, 12, 20)}
     shares = {f"{each} %": each / 100 for each in (5, 10, 20, 30, 45)}
     asked = {f"{each:,}": each for each in (30, 100, 200, 500, 1000, 2000, 5000)}
@@ -168,3 +127,22 @@ def power_knobs() -> Knobs:
             "questions": choose(_("Questions you ask"), 500, asked),
         },
     )
+
+
+def choose(text: str, value: float, options: Mapping[str, float]) -> Any:
+    """A slider over values that have names."""
+    import ipywidgets
+
+    return ipywidgets.SelectionSlider(
+        options=list(options.items()), value=value, description=text, **wide()
+    )
+
+
+def wide() -> dict[str, Any]:
+    """Room for a description of several words."""
+    import ipywidgets
+
+    return {
+        "style": {"description_width": "15em"},
+        "layout": ipywidgets.Layout(width="34em"),
+    }
