@@ -311,15 +311,16 @@ def test_a_kernel_gives_what_the_plain_twin_gives(name, shape, rows):
     layer = convert.quantize_matrix(weight, scheme)
     x = torch.randn(2, rows, shape[1], generator=draw(1))[:1]
     plain = layer.plain(x)
-    # The kernels take activations in bfloat16, 8 bits of mantissa, and answer in it.
+    # The kernels take activations, and what a group adds to its codes, in bfloat16,
+    # which has 8 bits of mantissa; and answer in it.
     is_exact = name in ("int8-dynamic", "fp8-block") or rows > 32
-    close = 1e-5 if is_exact else 2**-7
+    close = 1e-5 if is_exact else 2**-6
     torch.testing.assert_close(layer(x), plain, rtol=close, atol=close)
     assert layer(x).shape == (1, rows, shape[0])
     half = layer(x.to(torch.bfloat16))
     assert half.dtype == torch.bfloat16
     plain = layer.plain(x.to(torch.bfloat16).float())
-    torch.testing.assert_close(half.float(), plain, rtol=2**-7, atol=2**-7)
+    torch.testing.assert_close(half.float(), plain, rtol=2**-6, atol=2**-6)
 
 
 def test_a_dynamic_token_does_not_depend_on_who_else_is_in_the_batch():
