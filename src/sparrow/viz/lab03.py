@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from sparrow.evaluate.intervals import Interval
 from sparrow.language import _
 from sparrow.train.balancing import balance_alone
-from sparrow.viz.style import COLOURS, axes, conclude, label_right
-from sparrow.viz.training import smooth
+from sparrow.viz.style import COLOURS, axes, conclude, label_above, label_right
+from sparrow.viz.training import plot_running_mean
 
 __all__ = [
     "plot_acceptance",
@@ -42,9 +42,7 @@ def plot_violations(
     longest = max(map(len, runs.values()))
     for (name, values), colour in zip(runs.items(), RUN_COLOURS, strict=False):
         steps = range(1, len(values) + 1)
-        ax.plot(steps, values, color=COLOURS[colour], linewidth=0.6, alpha=0.35)
-        mean = smooth(values, 0.9)
-        ax.plot(steps, mean, color=COLOURS[colour], linewidth=2)
+        mean = plot_running_mean(ax, steps, values, colour=colour)
         label_right(ax, len(values), mean[-1], name, COLOURS[colour])
     if guess_times is not None:
         ax.axhline(guess_times - 1, color=COLOURS["green"], linestyle="--", zorder=0)
@@ -132,14 +130,7 @@ def interval_row(ax: Axes, row: int, found: Interval, colour: str, text: str) ->
         capsize=4,
         linewidth=2,
     )
-    ax.annotate(
-        text,
-        (found.estimate, row),
-        xytext=(0, 7),
-        textcoords="offset points",
-        ha="center",
-        color=colour,
-    )
+    label_above(ax, found.estimate, row, text, colour, up_points=7)
 
 
 def plot_balancing(speed: float, lean: float, tokens: int) -> Axes:

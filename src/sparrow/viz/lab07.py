@@ -8,7 +8,7 @@ from sparrow.evaluate.intervals import Interval, wilson_interval
 from sparrow.language import _
 from sparrow.viz.lab03 import interval_row
 from sparrow.viz.style import COLOURS, axes, conclude, label_right
-from sparrow.viz.training import smooth
+from sparrow.viz.training import plot_running_mean
 from sparrow.viz.words import guessed
 
 __all__ = [
@@ -33,9 +33,7 @@ def plot_lengths(runs: Mapping[str, Sequence[float]]) -> Axes:
     ends, labels = {}, []
     for (name, values), colour in zip(runs.items(), RUN_COLOURS, strict=False):
         steps = range(1, len(values) + 1)
-        ax.plot(steps, values, color=COLOURS[colour], linewidth=0.6, alpha=0.35)
-        mean = smooth(values, 0.9)
-        ax.plot(steps, mean, color=COLOURS[colour], linewidth=2)
+        mean = plot_running_mean(ax, steps, values, colour=colour)
         labels.append((mean[-1], len(values), name, COLOURS[colour]))
         ends[name] = (settled(values, first=True), settled(values))
     low, high = ax.get_ylim()

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from sparrow.language import _
 from sparrow.rl import shares, surrogate
 from sparrow.rl.shares import Kind
-from sparrow.viz.style import COLOURS, axes, conclude, label_right, write
+from sparrow.viz.style import COLOURS, axes, conclude, label_above, label_right, write
 
 __all__ = ["plot_clipping", "plot_weights"]
 
@@ -73,7 +73,8 @@ def plot_weights(lengths: Sequence[int]) -> Axes:
             places.append(place)
             names.append(str(lengths[row]))
             ax.bar(place, weight, 0.9 * wide, color=COLOURS["blue"])
-            number_above(ax, place, weight, f"{weight:.3f}")
+            number = f"{weight:.3f}"
+            label_above(ax, place, weight, number, COLOURS["blue"], up_points=2, size=9)
         write(ax, group, 1.22 * highest, WAYS[kind], weight="bold")
     ax.set_xticks(places, names)
     ax.tick_params(axis="x", length=0, labelcolor=COLOURS["ink"])
@@ -112,16 +113,3 @@ def token_weights(kind: Kind, lengths: Sequence[int]) -> list[float]:
     (weight,) = torch.autograd.grad(shared, ones)
     found: list[float] = weight[:, 0].tolist()
     return found
-
-
-def number_above(ax: Axes, x: float, y: float, text: str) -> None:
-    """A small number above a bar."""
-    ax.annotate(
-        text,
-        (x, y),
-        xytext=(0, 2),
-        textcoords="offset points",
-        ha="center",
-        color=COLOURS["blue"],
-        fontsize=9,
-    )

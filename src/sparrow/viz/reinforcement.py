@@ -13,7 +13,7 @@ from sparrow.language import _
 from sparrow.rl.metrics import Exam, Rollouts
 from sparrow.train.metrics import Line
 from sparrow.viz.style import COLOURS, axes, conclude, label_right
-from sparrow.viz.training import QUIET_EVERY_S, smooth
+from sparrow.viz.training import QUIET_EVERY_S, plot_running_mean
 
 __all__ = [
     "Dashboard",
@@ -185,10 +185,7 @@ def learning_curve(steps: Sequence[Rollouts], exams: Sequence[Exam]) -> Axes:
     """Reward of every step, its running mean, and examinations with their intervals."""
     ax = axes()
     number = [each.step for each in steps]
-    rewards = [each.reward for each in steps]
-    ax.plot(number, rewards, color=COLOURS["sky"], linewidth=0.6, alpha=0.6)
-    mean = smooth(rewards, 0.9)
-    ax.plot(number, mean, color=COLOURS["blue"], linewidth=2)
+    mean = plot_running_mean(ax, number, [each.reward for each in steps])
     label_right(ax, number[-1], mean[-1], _("reward"), COLOURS["blue"])
     ax.set_xlabel(_("step"))
     ax.set_ylabel(_("share of answers"))
@@ -224,10 +221,7 @@ def length_curve(steps: Sequence[Rollouts]) -> Axes:
     """How long answers became, without anyone asking for it."""
     ax = axes()
     number = [each.step for each in steps]
-    lengths = [each.length for each in steps]
-    mean = smooth(lengths, 0.9)
-    ax.plot(number, lengths, color=COLOURS["sky"], linewidth=0.6, alpha=0.6)
-    ax.plot(number, mean, color=COLOURS["blue"], linewidth=2)
+    mean = plot_running_mean(ax, number, [each.length for each in steps])
     label_right(ax, number[-1], mean[-1], f"{mean[-1]:.0f}", COLOURS["blue"])
     ax.set_xlabel(_("step"))
     ax.set_ylabel(_("tokens an answer"))

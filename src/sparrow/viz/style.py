@@ -21,6 +21,7 @@ __all__ = [
     "axes",
     "conclude",
     "dot",
+    "label_above",
     "label_right",
     "rows_on_tens",
     "show",
@@ -117,14 +118,7 @@ def show(ax: Axes) -> Picture:
 def dot(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
     """A dot with its value above it."""
     ax.plot(x, y, "o", color=colour, markersize=9)
-    ax.annotate(
-        text,
-        (x, y),
-        xytext=(0, 9),
-        textcoords="offset points",
-        ha="center",
-        color=colour,
-    )
+    label_above(ax, x, y, text, colour, up_points=9)
 
 
 def rows_on_tens(ax: Axes, names: list[str], values: list[float]) -> None:
@@ -149,6 +143,28 @@ def write(
 ) -> None:
     """A word or a number around a place."""
     ax.text(x, y, text, color=color, size=size, weight=weight, ha=ha, va="center")
+
+
+def label_above(
+    ax: Axes,
+    x: float,
+    y: float,
+    text: str,
+    colour: str,
+    *,
+    up_points: float,
+    size: float = 10.5,
+) -> None:
+    """A label a little above a place."""
+    ax.annotate(
+        text,
+        (x, y),
+        xytext=(0, up_points),
+        textcoords="offset points",
+        ha="center",
+        color=colour,
+        fontsize=size,
+    )
 
 
 def label_right(ax: Axes, x: float, y: float, text: str, colour: str) -> None:

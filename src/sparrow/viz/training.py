@@ -13,7 +13,7 @@ from sparrow.train.metrics import HeldOut, Line, Step
 from sparrow.train.sft import Examined
 from sparrow.viz.style import COLOURS, axes, conclude, label_right
 
-__all__ = ["Live", "live", "loss_curve", "smooth"]
+__all__ = ["Live", "live", "loss_curve", "plot_running_mean"]
 
 QUIET_EVERY_S = 10.0  # between two lines where nothing can move, such as a log file
 
@@ -77,7 +77,22 @@ def live(steps: int) -> Iterator[Live]:
         yield Live(bars, steps, console)
 
 
-def smooth(values: Sequence[float], weight: float = 0.98) -> list[float]:
+def plot_running_mean(
+    ax: Axes,
+    places: Sequence[float],
+    values: Sequence[float],
+    *,
+    colour: str = "blue",
+    weight: float = 0.9,
+) -> list[float]:
+    """Every value, faint, and their running mean, which is returned."""
+    mean = smooth(values, weight)
+    ax.plot(places, values, color=COLOURS[colour], linewidth=0.6, alpha=0.35)
+    ax.plot(places, mean, color=COLOURS[colour], linewidth=2)
+    return mean
+
+
+def smooth(values: Sequence[float], weight: float) -> list[float]:
     """A running mean that forgets; its beginning is corrected for having no past."""
     smoothed, mean = [], 0.0
     for count, value in enumerate(values, start=1):
@@ -91,9 +106,7 @@ def loss_curve(steps: Sequence[Step]) -> Axes:
     ax = axes()
     millions = [each.tokens / 1e6 for each in steps]
     losses = [each.loss for each in steps]
-    mean = smooth(losses)
-    ax.plot(millions, losses, color=COLOURS["sky"], linewidth=0.6, alpha=0.6)
-    ax.plot(millions, mean, color=COLOURS["blue"], linewidth=2)
+    mean = plot_running_mean(ax, millions, losses, weight=0.98)
     ax.set_xlabel(_("tokens read, millions"))
     ax.set_ylabel(_("loss, nats a token"))
     ax.set_ylim(bottom=0)
