@@ -479,7 +479,7 @@ def test_an_interval_by_a_formula_passes_too(tmp_path: Path) -> None:
         ({"verdict": None}, "The verdict is one of", 0.8),
         ({"difference": -EVEN["difference"]}, "The sign is wrong", 0.8),
         ({"difference": 100 * EVEN["difference"]}, "These are points", 0.8),
-        ({"difference": 0.5}, "Judged again", 0.8),
+        ({"difference": 0.3}, "Judged again", 0.8),
         ({"low": None}, "low must be a number", 0.2),
         ({"low": EVEN["high"], "high": EVEN["low"]}, "low is larger", 0.4),
         ({"low": -0.5, "high": 0.5}, "too wide", 0.4),
