@@ -5,42 +5,25 @@ import random
 from pathlib import Path
 
 import pytest
-import torch
 from click.testing import CliRunner, Result
 
 from sparrow.cli.evaluate import evaluate
-from sparrow.config import Config
 from sparrow.errors import UsageError
 from sparrow.evaluate import report
 from sparrow.evaluate.run import Answers, ask
 from sparrow.model import Sparrow
 from sparrow.runtime import generator
 from sparrow.text import Tokenizer
-from sparrow.text.learn import learn_tokenizer
 from sparrow.verify import Countdown, score
+from tests.unit.untrained import save_untrained
 
-TEXTS = ["numbers 3 7 8 target 29", "3*7=21,21+8=29\n(3*7)+8 12-5/1" * 9]
 QUICK = ["--problems", "5", "--max-new-tokens", "8"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that knows nothing."""
-    made = tmp_path_factory.mktemp("tiny")
-    tokenizer = learn_tokenizer(TEXTS, 300)
-    torch.manual_seed(0)
-    config = Config.preset("pico").replace(
-        hidden_size=32,
-        num_hidden_layers=2,
-        intermediate_size=48,
-        moe_intermediate_size=16,
-        max_position_embeddings=256,
-        vocab_size=tokenizer.vocab_size,
-        eos_token_id=0,
-    )
-    Sparrow(config).save_pretrained(made)
-    tokenizer.save(made)
-    return made
+    return save_untrained(tmp_path_factory.mktemp("tiny"))
 
 
 def run(*words: object) -> Result:

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from sparrow.config import Config
 from sparrow.errors import (
     CheckpointError,
     ConfigError,
@@ -31,20 +30,11 @@ from sparrow.rl.reward import controlled
 from sparrow.rl.rollout import Rollout, sheets, with_signal
 from sparrow.runtime import generator
 from sparrow.text import Tokenizer
-from sparrow.text.learn import learn_tokenizer
 from sparrow.train import state
 from sparrow.train.metrics import Line, read_kind
 from sparrow.train.run import Trained
 from sparrow.verify import Countdown, Problem, Score
-
-TEXTS = ["numbers 3 7 8 target 29", "3*7=21,21+8=29\n(3*7)+8 12-5/1" * 9]
-TINY = Config.preset("pico").replace(
-    hidden_size=32,
-    num_hidden_layers=2,
-    intermediate_size=48,
-    moe_intermediate_size=16,
-    max_position_embeddings=128,
-)
+from tests.unit.untrained import save_untrained
 
 
 def digits(_problem: Problem, text: str, _score: Score) -> float:
@@ -55,13 +45,7 @@ def digits(_problem: Problem, text: str, _score: Score) -> float:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that knows nothing."""
-    folder = tmp_path_factory.mktemp("base")
-    tokenizer = learn_tokenizer(TEXTS, 300)
-    torch.manual_seed(0)
-    config = TINY.replace(vocab_size=tokenizer.vocab_size, eos_token_id=tokenizer.end)
-    Sparrow(config).save_pretrained(folder)
-    tokenizer.save(folder)
-    return folder
+    return save_untrained(tmp_path_factory.mktemp("base"), 128)
 
 
 @pytest.fixture(scope="module")
