@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sparrow import decode
+from sparrow.data import search
 from sparrow.decode import Completion
 from sparrow.errors import UsageError
 from sparrow.language import _
@@ -47,6 +48,16 @@ class Answers:
     def lengths(self) -> Tensor:
         """Tokens of each completion, [Q, K]."""
         return torch.tensor([[len(c.tokens) for c in row] for row in self.completions])
+
+    @property
+    def backtracks(self) -> Tensor:
+        """How many tries each completion gives up, [Q, K]."""
+        return torch.tensor(
+            [
+                [max(0, len(search.tries_of(text)) - 1) for text in row]
+                for row in self.texts
+            ]
+        )
 
     @property
     def surprise(self) -> float:
@@ -89,7 +100,7 @@ def ask(
     *,
     samples: int = 1,
     temperature: float = 0.0,
-    max_new_tokens: int = 128,
+    max_new_tokens: int = 192,
     form: Form = "tags",
     generator: torch.Generator | None = None,
 ) -> Answers:
