@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from sparrow.evaluate.intervals import Interval, wilson_interval
 from sparrow.language import _
 from sparrow.viz.lab03 import interval_row
-from sparrow.viz.style import COLOURS, axes, conclude, label_right
+from sparrow.viz.style import COLOURS, axes, conclude, label_ends
 from sparrow.viz.training import plot_running_mean
 from sparrow.viz.words import guessed
 
@@ -19,7 +19,6 @@ __all__ = [
 ]
 
 RUN_COLOURS = ("blue", "orange", "green", "pink", "sky")
-LABEL_TALL = 0.08  # of the axis: no label stands on another
 LAST = 0.1  # the part of the steps that the end of a curve is about
 
 
@@ -34,14 +33,9 @@ def plot_lengths(runs: Mapping[str, Sequence[float]]) -> Axes:
     for (name, values), colour in zip(runs.items(), RUN_COLOURS, strict=False):
         steps = range(1, len(values) + 1)
         mean = plot_running_mean(ax, steps, values, colour=colour)
-        labels.append((mean[-1], len(values), name, COLOURS[colour]))
+        labels.append((len(values), mean[-1], name, COLOURS[colour]))
         ends[name] = (settled(values, first=True), settled(values))
-    low, high = ax.get_ylim()
-    place = low
-    for end, count, name, colour in sorted(labels):  # from below, none on another
-        place = max(end, place)
-        label_right(ax, count, place, name, colour)
-        place += LABEL_TALL * (high - low)
+    label_ends(ax, labels)
     ax.set_xlim(left=0)
     ax.set_xlabel(_("Step of reinforcement learning"))
     ax.set_ylabel(_("Length of an answer (tokens)"))

@@ -5,7 +5,7 @@ from rich.table import Table
 
 from sparrow.language import _
 from sparrow.serve.bench import Report
-from sparrow.viz.style import COLOURS, axes, conclude, label_right
+from sparrow.viz.style import COLOURS, axes, conclude, label_ends
 
 __all__ = ["load_table", "plot_load"]
 
@@ -40,16 +40,14 @@ def plot_load(report: Report) -> Axes:
         ([each.running for each in report.samples], _("served"), "blue"),
         ([each.waiting for each in report.samples], _("waiting"), "orange"),
     )
-    for values, name, colour in lines:
+    for values, _name, colour in lines:
         ax.step(at, values, where="post", color=COLOURS[colour], linewidth=1.6)
-        label_right(ax, at[-1], values[-1], name, COLOURS[colour])
-    # Two labels at one height would stand on each other.
-    if abs(lines[0][0][-1] - lines[1][0][-1]) < 1:
-        ax.texts[0].set_position((6, 7))
-        ax.texts[1].set_position((6, -7))
     ax.set_xlabel(_("time, s"))
     ax.set_ylabel(_("requests"))
     ax.set_ylim(bottom=0)
+    label_ends(
+        ax, [(at[-1], each[-1], name, COLOURS[colour]) for each, name, colour in lines]
+    )
     title = _(
         "{n} learners: half of them read the first word after {half:.2f} s, all but "
         "one in a hundred after {most:.2f} s",

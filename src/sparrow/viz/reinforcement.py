@@ -12,7 +12,7 @@ from rich.table import Table
 from sparrow.language import _
 from sparrow.rl.metrics import Exam, Rollouts
 from sparrow.train.metrics import Line
-from sparrow.viz.style import COLOURS, axes, conclude, label_right
+from sparrow.viz.style import COLOURS, axes, conclude, label_ends, label_right
 from sparrow.viz.training import QUIET_EVERY_S, plot_running_mean
 
 __all__ = [
@@ -186,11 +186,12 @@ def learning_curve(steps: Sequence[Rollouts], exams: Sequence[Exam]) -> Axes:
     ax = axes()
     number = [each.step for each in steps]
     mean = plot_running_mean(ax, number, [each.reward for each in steps])
-    label_right(ax, number[-1], mean[-1], _("reward"), COLOURS["blue"])
+    ends = [(number[-1], mean[-1], _("reward"), COLOURS["blue"])]
     ax.set_xlabel(_("step"))
     ax.set_ylabel(_("share of answers"))
     ax.set_ylim(0, 1)
     if not exams:
+        label_ends(ax, ends)
         title = _(
             "Reward went from {first:.2f} to {last:.2f} in {n} steps",
             first=mean[0],
@@ -205,7 +206,8 @@ def learning_curve(steps: Sequence[Rollouts], exams: Sequence[Exam]) -> Axes:
         [each.high - each.pass1 for each in exams],
     ]
     ax.errorbar(at, pass1, around, color=COLOURS["orange"], fmt="o-", capsize=3)
-    label_right(ax, at[-1], pass1[-1], _("held-out pass@1"), COLOURS["orange"])
+    ends.append((at[-1], pass1[-1], _("held-out pass@1"), COLOURS["orange"]))
+    label_ends(ax, ends)
     title = _(
         "Held-out pass@1 went from {first:.0%} to {last:.0%} in {n} steps "
         "({problems} problems, 95 % bars)",

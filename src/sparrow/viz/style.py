@@ -8,6 +8,7 @@ import base64
 import html
 import io
 import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "conclude",
     "dot",
     "label_above",
+    "label_ends",
     "label_right",
     "rows_on_tens",
     "show",
@@ -56,6 +58,7 @@ RC: dict[str, Any] = {
 }
 TITLE_COLUMNS = 68
 POINTS_PER_PIXEL = 0.75
+LABEL_TALL = 0.08  # of an axis
 
 
 def axes(width_in: float = 7.0, height_in: float = 3.2) -> Axes:
@@ -178,3 +181,18 @@ def label_right(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
         color=colour,
         annotation_clip=False,
     )
+
+
+def label_ends(ax: Axes, ends: Iterable[tuple[float, float, str, str]]) -> None:
+    """Labels to the right of several last points, from below, none on another.
+
+    Args:
+        ax: with its limits set.
+        ends: x, y, text and colour of each.
+    """
+    low, high = ax.get_ylim()
+    place = low
+    for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
+        place = max(y, place)
+        label_right(ax, x, place, text, colour)
+        place += LABEL_TALL * (high - low)
