@@ -24,6 +24,7 @@ CHECKS_SEEN = (
     "by_imitation",
     "by_judging",
     "by_reward",
+    "by_teaching",
     "by_tokens",
     "display",
     "drivers",
