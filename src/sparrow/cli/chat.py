@@ -4,19 +4,14 @@ import time
 
 import click
 
+from sparrow.cli.models import model_flag, opened
 from sparrow.language import _
 
 __all__ = ["chat"]
 
 
 @click.command()
-@click.option(
-    "--model",
-    "name",
-    default="smollm2",
-    show_default=True,
-    help="smollm2, a shipped model, or a checkpoint folder.",
-)
+@model_flag
 @click.option("--prompt", help="Ask this once, print the answer, and end.")
 @click.option("--system", help="How the assistant should behave.")
 @click.option("--max-new-tokens", default=256, show_default=True)
@@ -34,21 +29,18 @@ def chat(
 ) -> None:
     """Talk to a model, token by token. An empty line or Ctrl-D ends."""
     # Late: torch takes a second to import, and --help should not wait for it.
-    from sparrow import Sparrow, runtime
-    from sparrow.model import named
+    from sparrow import runtime
     from sparrow.talk import Conversation
-    from sparrow.text import Tokenizer
 
-    folder = named.folder_of(name)
-    where = runtime.device()
+    model, tokenizer = opened(name)
     talk = Conversation(
-        Sparrow.from_pretrained(folder).to(where, runtime.compute_dtype(where)),
-        Tokenizer(folder),
+        model,
+        tokenizer,
         system=system,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         top_p=top_p,
-        generator=runtime.generator(seed, where),
+        generator=runtime.generator(seed, model.device),
     )
     if prompt is not None:
         _answer(talk, prompt)

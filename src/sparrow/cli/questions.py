@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sparrow import runtime
+from sparrow.cli.models import opened
 from sparrow.errors import UsageError
 from sparrow.language import _
 
@@ -64,20 +65,16 @@ class Questions:
 
     def ask(self, name: str, problems: "list[Problem]") -> "Answers":
         """What a model answers: one of ours, an asset, or a checkpoint folder."""
-        from sparrow import Sparrow
         from sparrow.evaluate import run
-        from sparrow.model import named
-        from sparrow.text import Tokenizer
 
-        folder = named.folder_of(name)
-        where = runtime.device()
+        model, tokenizer = opened(name)
         return run.ask(
-            Sparrow.from_pretrained(folder).to(where, runtime.compute_dtype(where)),
-            Tokenizer(folder),
+            model,
+            tokenizer,
             problems,
             samples=self.samples,
             temperature=self.temperature,
             max_new_tokens=self.max_new_tokens,
             form=self.form,
-            generator=runtime.generator(self.seed, where),
+            generator=runtime.generator(self.seed, model.device),
         )

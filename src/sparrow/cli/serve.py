@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sparrow.cli.models import model_flag, opened
 from sparrow.errors import UsageError
 from sparrow.language import _
 
@@ -17,13 +18,7 @@ __all__ = ["serve"]
 
 
 @click.command()
-@click.option(
-    "--model",
-    "name",
-    default="smollm2",
-    show_default=True,
-    help="smollm2, a shipped model, or a checkpoint folder.",
-)
+@model_flag
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -98,17 +93,12 @@ def serve(
 
 def _load(name: str, cache_mib: int, **settings: object) -> "Api":
     """The model, its engine, and its API."""
-    from sparrow import Sparrow, runtime
-    from sparrow.model import named
     from sparrow.model.cache import bytes_per_token
     from sparrow.serve import Engine, EngineSettings
     from sparrow.serve.api import Api
     from sparrow.serve.worker import Worker
-    from sparrow.text import Tokenizer
 
-    folder = named.folder_of(name)
-    where = runtime.device()
-    model = Sparrow.from_pretrained(folder).to(where, runtime.compute_dtype(where))
+    model, tokenizer = opened(name)
     size = EngineSettings().block_size
     block_bytes = size * bytes_per_token(model.config, model.dtype.itemsize)
     blocks = cache_mib * 2**20 // block_bytes
@@ -128,7 +118,7 @@ def _load(name: str, cache_mib: int, **settings: object) -> "Api":
         end_ids=() if end is None else (end,),
     )
     known = name if not Path(name).is_dir() else Path(name).resolve().name
-    return Api(known, Tokenizer(folder), Worker(engine), longest=engine.longest)
+    return Api(known, tokenizer, Worker(engine), longest=engine.longest)
 
 
 def _say_what_it_means(api: "Api", host: str, address: str) -> None:
