@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from sparrow.cli.flags import flags_of
-from sparrow.cli.runs import carry_out, keep_picture, run_flags
+from sparrow.cli.runs import learn_from_text, run_flags
 from sparrow.config import PRESETS, Config
 from sparrow.train.recipe import Recipe
 
@@ -26,17 +26,13 @@ __all__ = ["pretrain"]
 @flags_of(Recipe)
 def pretrain(preset: str, folder: Path | None, resume: bool, **values: Any) -> None:
     """Train a base model from nothing; the same command goes on after a power cut."""
-    from sparrow.train import loop, metrics
-    from sparrow.viz import training
+    from sparrow.train import loop
 
     recipe = Recipe(model=Config.preset(preset), **values)
-    trained = carry_out(
+    learn_from_text(
         partial(loop.pretrain, recipe),
         folder,
         preset,
         resume=resume,
-        shown=training.live(recipe.steps),
         steps=recipe.steps,
     )
-    if trained is not None and (steps := metrics.read(trained.folder)[0]):
-        keep_picture(trained.folder / "loss.svg", training.loss_curve(steps))

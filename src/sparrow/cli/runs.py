@@ -14,7 +14,7 @@ from sparrow.train.run import Trained, Watch
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["carry_out", "keep_picture", "run_flags"]
+__all__ = ["carry_out", "keep_picture", "learn_from_text", "run_flags"]
 
 Command = Callable[..., None]
 
@@ -86,6 +86,20 @@ def carry_out(
         )
     )
     return trained
+
+
+def learn_from_text(
+    work: Carries, folder: Path | None, name: str, *, resume: bool, steps: int
+) -> None:
+    """Run what tells a loss: a bar that moves, and at the end loss.svg."""
+    from sparrow.train import metrics
+    from sparrow.viz import training
+
+    trained = carry_out(
+        work, folder, name, resume=resume, shown=training.live(steps), steps=steps
+    )
+    if trained is not None and (told := metrics.read(trained.folder)[0]):
+        keep_picture(trained.folder / "loss.svg", training.loss_curve(told))
 
 
 def keep_picture(path: Path, axes: "Axes") -> None:
