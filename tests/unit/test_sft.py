@@ -7,28 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from sparrow.config import Config
 from sparrow.cost.measure import Measured
 from sparrow.data.packing import pack
 from sparrow.data.stream import FixedRows
 from sparrow.errors import CheckpointError, ConfigError
 from sparrow.model import Sparrow
 from sparrow.text import Tokenizer
-from sparrow.text.learn import learn_tokenizer
-from sparrow.train import metrics, run
+from sparrow.train import loop, metrics
 from sparrow.train import sft as module
 from sparrow.train.metrics import Line, Step
 from sparrow.train.run import Trained
 from sparrow.train.sft import Examined, SftRecipe, sft
-
-TEXTS = ["numbers 3 7 8 target 29", "3*7=21,21+8=29\n(3*7)+8 12-5/1" * 9]
-TINY = Config.preset("pico").replace(
-    hidden_size=32,
-    num_hidden_layers=2,
-    intermediate_size=48,
-    moe_intermediate_size=16,
-    max_position_embeddings=256,
-)
+from tests.unit.untrained import save_untrained
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,21 +26,15 @@ def quick_looks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         # how fast this machine multiplies is told and changes nothing
         rate = Measured(median=1e9, low=1e9, high=1e9, values=(1e9,))
-        patch.setattr(run, "matmul_rate", lambda **_where: rate)
+        patch.setattr(loop, "matmul_rate", lambda **_where: rate)
         yield
 
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> SftRecipe:
     """The smallest run that has everything, from a model that knows nothing."""
-    base = tmp_path_factory.mktemp("base")
-    tokenizer = learn_tokenizer(TEXTS, 300)
-    torch.manual_seed(0)
-    config = TINY.replace(vocab_size=tokenizer.vocab_size, eos_token_id=0)
-    Sparrow(config).save_pretrained(base)
-    tokenizer.save(base)
     return SftRecipe(
-        init=str(base),
+        init=str(save_untrained(tmp_path_factory.mktemp("base"))),
         examples=40,
         steps=8,
         batch_size=4,

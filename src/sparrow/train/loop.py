@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 
 from torch import nn
 
+from sparrow.cost.measure import matmul_rate
 from sparrow.cost.training import training_flops_per_token
 from sparrow.language import _
 from sparrow.model import Sparrow
@@ -84,19 +86,23 @@ class Reading(Run):
             model.config, recipe.length
         )
 
+    @cached_property
+    def peak_flops_per_s(self) -> float:
+        """How fast all processes together multiply, at most; only who leads asks."""
+        return matmul_rate(where=self.workers.device).median * self.workers.size
+
     def step_once(self) -> Callable[[float], metrics.Step]:
         """Learn from one batch."""
         learned = self.learner.learn(self.lessons.stream.batch(self.step), self.step)
 
         def line(seconds: float) -> metrics.Step:
             tokens = self.recipe.tokens_per_step
-            peak = self.peak_flops_per_s * self.workers.size
             return metrics.Step(
                 step=self.step,
                 tokens=self.step * tokens,
                 seconds=self.seconds,
                 tokens_per_s=tokens / seconds,
-                flops_frac=self.flops_per_step / seconds / peak,
+                flops_frac=self.flops_per_step / seconds / self.peak_flops_per_s,
                 **asdict(learned),
             )
 

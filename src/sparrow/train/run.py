@@ -17,7 +17,6 @@ from pathlib import Path
 import torch
 
 from sparrow import runtime
-from sparrow.cost.measure import matmul_rate
 from sparrow.errors import ConfigError
 from sparrow.language import _
 from sparrow.model import Sparrow
@@ -135,7 +134,6 @@ class Run(ABC):
         self.step, self.seconds, self.library = 0, 0.0, ""
         self.has_ended = False  # before its last step
         self.saved_step, self.saved_at_s = 0, time.monotonic()
-        self.peak_flops_per_s = 1.0
         self.watch: Watch | None = None
         self.log: Metrics | None = None
 
@@ -240,7 +238,6 @@ class Run(ABC):
             with runtime.atomic_write(self.folder / "recipe.json") as file:
                 told = json.dumps(self.recipe.to_dict(), indent=2)
                 file.write(told.encode() + b"\n")
-            self.peak_flops_per_s = matmul_rate(where=self.workers.device).median
             with Metrics(self.folder, self.step) as self.log:
                 yield
                 if self.step > self.saved_step:
@@ -253,7 +250,8 @@ class Run(ABC):
         seconds = time.perf_counter() - started
         self.step += 1
         self.seconds += seconds
-        self.tell(make_line(seconds))
+        if self.workers.leads:  # a line may measure the machine, and once is enough
+            self.tell(make_line(seconds))
         every = self.recipe.evaluate_every_steps
         if (every and self.step % every == 0) or self.step == self.recipe.steps:
             self.examine(self.look)
