@@ -31,7 +31,7 @@ __all__ = ["grpo_cost_to_accuracy", "grpo_step"]
 START = "pico-cold-start"
 RECIPE = GrpoRecipe(gate=False, evaluate_every_steps=0, checkpoint_every_s=1e9)
 STEPS, PAIRS = 3, 5
-EXAMINED, GAIN = 400, 0.10
+EXAMINED, GAIN = 200, 0.10
 EVERY = 2  # steps between examinations
 SEEDS = 3  # of ours; their middle counts
 RATES = (1e-4, 3e-4, 3e-5, 1e-5)  # the peer's: its best counts, likely ones first
