@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from sparrow.data import search
 from sparrow.errors import UsageError
 from sparrow.evaluate import intervals, paired, passk
 from sparrow.evaluate.intervals import Interval
@@ -71,7 +70,7 @@ def figures(answers: Answers, generator: torch.Generator) -> list[Figure]:
     length = _mean(answers.lengths, generator)
     told.append(Figure("length", _("tokens an answer"), length, is_share=False))
     if {each.family for each in answers.problems} == {"countdown"}:
-        given_up = _mean(_backtracks(answers), generator)
+        given_up = _mean(answers.backtracks, generator)
         told.append(
             Figure(
                 "backtracks", _("tries given up an answer"), given_up, is_share=False
@@ -147,13 +146,3 @@ def _mean(values: Tensor, generator: torch.Generator) -> Interval:
     means = values.double().mean(dim=1)
     ends = (float(means.min()), float(means.max()))
     return resampled_mean(means, ends, generator=generator)
-
-
-def _backtracks(answers: Answers) -> Tensor:
-    """How many tries each completion gives up, [Q, K]."""
-    return torch.tensor(
-        [
-            [max(0, len(search.tries_of(text)) - 1) for text in row]
-            for row in answers.texts
-        ]
-    )

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from sparrow import runtime
-from sparrow.data import search
 from sparrow.errors import RewardError
 from sparrow.evaluate import intervals
 from sparrow.evaluate.run import Answers, ask, prompt_of
@@ -359,7 +358,6 @@ class Reinforcement(Run):
         )
         right = int((found.rewards == 1).sum())
         share = intervals.wilson_interval(right, len(found.problems))
-        tries = [len(search.tries_of(row[0])) for row in found.texts]
         self.tell(
             Exam(
                 step=self.step,
@@ -368,7 +366,7 @@ class Reinforcement(Run):
                 high=share.high,
                 problems=share.n,
                 length=float(found.lengths.float().mean()),
-                backtracks=sum(max(0, each - 1) for each in tries) / len(tries),
+                backtracks=float(found.backtracks.double().mean()),
                 seconds=self.seconds,
             )
         )

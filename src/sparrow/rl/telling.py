@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sparrow.data import search
 from sparrow.evaluate.run import Answers
 from sparrow.rl import rollout
 from sparrow.rl.metrics import Rollouts
@@ -35,7 +34,6 @@ def sums(
 ) -> Tensor:
     """All that one process has to tell, as numbers to be added up; see `line`."""
     scores = [each for row in answers.scores for each in row]
-    tries = [len(search.tries_of(text)) for row in answers.texts for text in row]
     written = [each for row in answers.completions for each in row]
     tokens = float(answers.lengths.sum())
     return torch.tensor(
@@ -46,7 +44,7 @@ def sums(
             sum(each.format for each in scores),
             sum(each.legality for each in scores),
             tokens,
-            sum(max(0, each - 1) for each in tries),
+            float(answers.backtracks.sum()),
             sum(not each.stopped for each in written),
             answers.surprise * tokens,
             float((~rollout.with_signal(earned)).sum()),
