@@ -95,6 +95,7 @@ NO_TALK = {
     "checks/wire.py": "read by the next line alone, which says its own sentence",
     "lab/keep.py": "the head of a Python file",
     "workshop/architecture.py": "the picture's words; the book's pages are English",
+    "data/kinship.py": "the words of reasoning-gym's stories",
     "workshop/book.py": "a command, and another program's message to know it by",
     "workshop/book_server.py": "the frame of a page",
     "workshop/translate.py": "the head of the template",

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sparrow.evaluate import paired, run, texts
-from sparrow.evaluate.intervals import Interval, wilson_interval
+from sparrow.evaluate import intervals, paired, run, texts
+from sparrow.evaluate.intervals import Interval
 from sparrow.evaluate.run import Answers
 from sparrow.evaluate.texts import Text
 from sparrow.language import _
@@ -105,7 +105,7 @@ def compare(scheme: str, made: Measured, original: Measured, weights: int) -> Ro
         right, before = (
             each.rewards[:, 0] == 1 for each in (made.answers, original.answers)
         )
-        accuracy = wilson_interval(int(right.sum()), len(right))
+        accuracy = intervals.wilson_interval(int(right.sum()), len(right))
         difference = paired.paired_difference(
             right.double(), before.double(), generator=draw
         )
