@@ -274,6 +274,8 @@ def _peer_cost(rate: float, limit_s: float) -> float | None:
     start = Sparrow.from_pretrained(folder)
     wanted = _pass1(start, tokenizer) + GAIN
     peer = as_peer(start)
+    # transformers saves no layer for multi-token prediction, so none is promised.
+    peer.config.num_nextn_predict_layers = 0
     spent = 0.0
     reached = False
 
