@@ -1,8 +1,8 @@
-"""Thoughts about families and programs: they lead to the answer, or are not there."""
+"""Thoughts about families, programs and words: they lead to the answer, or are not."""
 
 import pytest
 
-from sparrow.data import kinship, programs
+from sparrow.data import kinship, programs, spelling
 from sparrow.verify import gym
 from sparrow.verify.expression import work_out
 
@@ -96,3 +96,21 @@ def test_a_program_is_run_by_hand():
 )
 def test_no_program_of_that_kind_no_thought(question):
     assert programs.thought(question) == ""
+
+
+def test_a_word_is_spelled_in_both_directions():
+    question = "Spell this word backward (example: sun -> nus): Polish"
+    assert spelling.thought(question) == "P,o,l,i,s,h\nh,s,i,l,o,P"
+
+
+def test_the_last_line_of_a_spelling_is_the_answer():
+    for each in gym.gym_problems("spell_backward", 50, seed=3, held_out=False):
+        last = spelling.thought(each.question).split("\n")[-1]
+        assert last.replace(",", "") == each.answers[0]
+
+
+@pytest.mark.parametrize(
+    "question", ["", "numbers 3 7 target 21", "Spell this word backward: two words"]
+)
+def test_no_word_no_spelling(question):
+    assert spelling.thought(question) == ""
