@@ -30,7 +30,7 @@ from sparrow.quant.linear import (
 )
 from sparrow.runtime import atomic_write
 
-__all__ = ["is_stored", "load", "open_model", "save"]
+__all__ = ["assemble", "is_stored", "load", "open_model", "packed", "save"]
 
 KEY, METHOD, VERSION = "quantization_config", "sparrow", 1
 KINDS: dict[str, type[AffineLinear] | type[Fp8Linear]] = {
@@ -48,30 +48,36 @@ def save(model: Sparrow, folder: Path) -> None:
         CheckpointError: the model is not quantized, or has no published layout.
         StorageError: the folder cannot be written; the old files are untouched.
     """
-    found = {
-        name: each
+    settings, tensors = packed(model)
+    told = published.describe(model.config)
+    told[KEY] = {"quant_method": METHOD, "version": VERSION, "matrices": settings}
+    with atomic_write(folder / WEIGHTS) as file:
+        file.write(to_bytes(tensors, metadata={"format": "pt"}))
+    with atomic_write(folder / CONFIG) as file:
+        file.write(json.dumps(told, indent=1).encode() + b"\n")
+
+
+def packed(model: Sparrow) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """How to read each matrix, and all tensors: what `assemble` makes a model of.
+
+    Raises:
+        CheckpointError: the model is not quantized.
+    """
+    settings = {
+        name: each.settings()
         for name, each in model.named_modules(remove_duplicate=False)
         if isinstance(each, QuantizedLinear)
     }
-    if not found:
+    if not settings:
         raise CheckpointError(
             _("this model is not quantized: write it with save_pretrained.")
         )
-    told = published.describe(model.config)
-    told[KEY] = {
-        "quant_method": METHOD,
-        "version": VERSION,
-        "matrices": {name: each.settings() for name, each in found.items()},
-    }
     tensors = {
         name: each.contiguous()
         for name, each in model.state_dict().items()
         if not _is_copy(name, model.config)
     }
-    with atomic_write(folder / WEIGHTS) as file:
-        file.write(to_bytes(tensors, metadata={"format": "pt"}))
-    with atomic_write(folder / CONFIG) as file:
-        file.write(json.dumps(told, indent=1).encode() + b"\n")
+    return settings, tensors
 
 
 def _is_copy(name: str, config: Config) -> bool:
@@ -131,7 +137,7 @@ def load(folder: Path) -> Sparrow:
             )
         )
     try:
-        return _assemble(config, matrices, tensors)
+        return assemble(config, matrices, tensors)
     except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(
             _(
@@ -143,10 +149,10 @@ def load(folder: Path) -> Sparrow:
         ) from error
 
 
-def _assemble(
+def assemble(
     config: Config, settings: dict[str, Any], tensors: dict[str, Tensor]
 ) -> Sparrow:
-    """A model around these tensors."""
+    """A model around these tensors; where they do not fit, an error of Python's."""
     with torch.device("meta"):
         model = Sparrow(config)
     apart.take_apart(model)
