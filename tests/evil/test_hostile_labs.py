@@ -112,6 +112,7 @@ def test_every_lab_that_builds_is_attacked() -> None:
         "06_cold_start",
         "07_grpo",
         "08_distillation",
+        "09_quantization",
     }
 
 
@@ -144,7 +145,7 @@ FILES = {
         {"model.a": torch.ones(1)},
         {
             "evidence": '{"config": {"hidden_size": 1e9}, "recipe": {"seed": 1}, '
-            '"rewards": [], "work": {"written": 1, "learned": 1}, '
+            '"rewards": [], "matrices": {}, "work": {"written": 1, "learned": 1}, '
             '"claim": {"gain": 1, "low": 1, "high": 1}}'
         },
     ),
@@ -163,6 +164,7 @@ FILES = {
         "06_cold_start",
         "07_grpo",
         "08_distillation",
+        "09_quantization",
     ],
 )
 def test_a_hostile_file_earns_nothing_and_stops_nobody(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from sparrow.checks import (
+    by_bits,
     by_imitation,
     by_judging,
     by_reward,
@@ -192,6 +193,7 @@ DRIVERS: dict[str, Driver] = {
     "answer_found": by_judging.answer_found,
     "balanced": balanced,
     "counted": counted,
+    "few_bits": by_bits.few_bits,
     "record": call,  # the same: records become dictionaries
     "value": value,
     "gradient": gradient,
@@ -203,10 +205,12 @@ DRIVERS: dict[str, Driver] = {
     "learned": by_tokens.learned,
     "left_behind": left_behind.left_behind,
     "methods": methods,
+    "on_grid": by_bits.on_grid,
     "pairs_counted": by_tokens.pairs_counted,
     "power_cut": power_cut.power_cut,
     "rewarded": by_reward.rewarded,
     "routed": routed,
+    "scaled": by_bits.scaled,
     "shared": shared,
     "taught": by_teaching.taught,
     "tokens_left": by_tokens.tokens_left,
