@@ -4,6 +4,7 @@ import ast
 import importlib
 import itertools
 import tempfile
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 import sparrow
-from sparrow import Config, Sparrow, checkpoints, decode
+from sparrow import Config, Sparrow, checkpoints, decode, quant
 from sparrow.checks import library
 from sparrow.cost import ledger, published
 from sparrow.data.stream import Stream
@@ -200,7 +201,20 @@ def learn_from_a_teacher():
         SoftObjective(model, model, DistillRecipe(method=method))(packed, 1, 1)
 
 
+def quantize(scheme):
+    """A model of one layer, and a few tokens to calibrate with."""
+    config = Config.preset("pico").replace(
+        num_hidden_layers=1, first_k_dense_replace=1, num_nextn_predict_layers=0
+    )
+    quant.quantize(Sparrow(config), scheme, torch.tensor([[1, 2, 3, 4]]))
+
+
 CALLERS = {
+    "sparrow.quant.affine:symmetric_grid": partial(quantize, "int8"),
+    "sparrow.quant.affine:asymmetric_grid": partial(quantize, "int4"),
+    "sparrow.quant.gptq:round_columns": partial(quantize, "gptq-int4"),
+    "sparrow.quant.awq:search_scale": partial(quantize, "awq-int4"),
+    "sparrow.quant.fp8:tile_scale": partial(quantize, "fp8-block"),
     "sparrow.distill.sampler:keep_right": learn_from_a_teacher,
     "sparrow.distill.sampler:is_leak": learn_from_a_teacher,
     "sparrow.distill.soft:surprise": learn_from_a_teacher,
