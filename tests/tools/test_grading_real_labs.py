@@ -30,7 +30,12 @@ LABS = [
 
 
 # What these leave takes minutes of training; tests/unit has smaller ones of it.
-TAKES_LONG = {"06_cold_start": "6.7", "07_grpo": "7.7", "08_distillation": "8.7", "09_quantization": "9.7"}
+TAKES_LONG = {
+    "06_cold_start": "6.7",
+    "07_grpo": "7.7",
+    "08_distillation": "8.7",
+    "09_quantization": "9.7",
+}
 
 
 def notebook_of(root, folder, lab):

@@ -51,25 +51,17 @@ class EngineSettings:
 
     def __post_init__(self) -> None:
         """Check every number."""
-        for name in ("block_size", "blocks", "max_batch", "token_budget", "proposals"):
-            if (got := getattr(self, name)) < 1:
+        positive = ("block_size", "blocks", "max_batch", "token_budget", "proposals")
+        for name, low in {**dict.fromkeys(positive, 1), "max_waiting": 0}.items():
+            if (got := getattr(self, name)) < low:
                 raise ConfigError(
                     _(
                         "{name} must be at least {low}, got {got}.",
                         name=name,
-                        low=1,
+                        low=low,
                         got=got,
                     )
                 )
-        if self.max_waiting < 0:
-            raise ConfigError(
-                _(
-                    "{name} must be at least {low}, got {got}.",
-                    name="max_waiting",
-                    low=0,
-                    got=self.max_waiting,
-                )
-            )
         known = ("none", "ngram", "mtp")
         if self.speculation not in known:
             raise ConfigError(

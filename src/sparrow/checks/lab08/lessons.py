@@ -97,23 +97,26 @@ def compare(case: Case, wanted: Plain, actual: Plain) -> Verdict:
     return compare_equal(actual, wanted)
 
 
+def of(choose: Callable[[Row, int], Iterable[str]]) -> Callable[..., Any]:
+    """A mistake that keeps what `choose` takes from each row."""
+
+    def mistake(
+        questions: list[str],
+        texts: list[list[str]],
+        rewards: list[list[float]],
+        most: int,
+    ) -> list[list[str]]:
+        return [
+            [question, text]
+            for question, row, earned in zip(questions, texts, rewards, strict=True)
+            for text in choose(list(zip(row, earned, strict=True)), most)
+        ]
+
+    return mistake
+
+
 def causes() -> Causes:
     """What each likely mistake keeps."""
-
-    def of(choose: Callable[[Row, int], Iterable[str]]) -> Callable[..., Any]:
-        def mistake(
-            questions: list[str],
-            texts: list[list[str]],
-            rewards: list[list[float]],
-            most: int,
-        ) -> list[list[str]]:
-            return [
-                [question, text]
-                for question, row, earned in zip(questions, texts, rewards, strict=True)
-                for text in choose(list(zip(row, earned, strict=True)), most)
-            ]
-
-        return mistake
 
     def right(row: Row) -> list[str]:
         return [text for text, reward in row if reward == 1]
