@@ -87,3 +87,8 @@ def test_any_guess_can_be_drawn_beside_the_claim(guess: object) -> None:
     )
     said = [text.get_text() for text in ax.texts]
     assert ("your guess" in said) == (guess == 90)
+
+
+def test_what_is_not_claimed_yet_is_left_out() -> None:
+    ax = lab09.plot_claim(RUNS, {**CLAIM, "right_low": None}, 90)
+    assert title_of(ax) == "There is no claim of yours yet"

@@ -204,21 +204,25 @@ def _name_each(ax: Axes, runs: Sequence[QuantizedRun]) -> None:
 
 def plot_claim(
     runs: Sequence[QuantizedRun],
-    claim: Mapping[str, float],
+    claim: Mapping[str, float | None],
     guess_of_100: object = None,
 ) -> Axes:
     """Right answers: the original, the recorded ones, and the learner's.
 
     Args:
         runs: of the same model.
-        claim: the learner's: `right`, `right_low` and `right_high`, as shares.
+        claim: the learner's: `bits`, and `right`, `right_low` and `right_high` as
+            shares; left out while one of them is missing.
         guess_of_100: of 100 that were right, how many stay so in int4; anything that
             is no such number is left out.
     """
     ax = axes(height_in=1.5 + 0.5 * (len(runs) + 1))
-    rows = [
-        (_("yours"), claim["right"], claim["right_low"], claim["right_high"], "green")
-    ]
+    own = {name: each for name, each in claim.items() if each is not None}
+    is_claimed = {"bits", "right", "right_low", "right_high"} <= own.keys()
+    rows = []
+    if is_claimed:
+        ends = own["right_low"], own["right_high"]
+        rows.append((_("yours"), own["right"], *ends, "green"))
     for run in runs:
         change = run.row.accuracy_change
         if run.is_original or change is None:
@@ -226,8 +230,7 @@ def plot_claim(
         colour = "blue" if change.low <= 0 <= change.high else "orange"
         rows.append((run.row.scheme, change.estimate, change.low, change.high, colour))
     for row, (_name, middle, low, high, colour) in enumerate(rows):
-        ends = [100 * low, 100 * high]
-        ax.plot(ends, [row, row], color=COLOURS[colour], linewidth=2)
+        ax.plot([100 * low, 100 * high], [row, row], color=COLOURS[colour], linewidth=2)
         ax.plot(100 * middle, row, "o", color=COLOURS[colour], ms=8)
         label_right(ax, 100 * high, row, f"{100 * middle:+.1f}", COLOURS[colour])
     guess = guessed(guess_of_100)
@@ -242,14 +245,16 @@ def plot_claim(
     ax.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
     n = runs[-1].row.perplexity_change.n
     ax.set_xlabel(_("Change of right answers, points (paired 95 %, n = {n})", n=n))
-    title = _(
-        "Your model: {bits:.2f} bits a weight, {right:+.1f} points of right answers "
-        "({low:+.1f} to {high:+.1f})",
-        bits=claim["bits"],
-        right=100 * claim["right"],
-        low=100 * claim["right_low"],
-        high=100 * claim["right_high"],
-    )
+    title = _("There is no claim of yours yet")
+    if is_claimed:
+        title = _(
+            "Your model: {bits:.2f} bits a weight, {right:+.1f} points of right "
+            "answers ({low:+.1f} to {high:+.1f})",
+            bits=own["bits"],
+            right=100 * own["right"],
+            low=100 * own["right_low"],
+            high=100 * own["right_high"],
+        )
     told = "; ".join(
         f"{name} {100 * middle:+.1f} ({100 * low:+.1f}, {100 * high:+.1f})"
         for name, middle, low, high, _colour in rows
