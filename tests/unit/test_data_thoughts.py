@@ -26,9 +26,13 @@ def written() -> list[gym.GymProblem]:
     return gym.gym_problems("bf", 100, seed=3, held_out=False)
 
 
+def chain_of(question):
+    return kinship.thought(question).split("\n")[-1]
+
+
 def test_a_chain_of_links_begins_and_ends_with_those_asked_about(families):
     for each in families:
-        steps = kinship.thought(each.question).split(",")
+        steps = chain_of(each.question).split(",")
         asked = kinship.ASKED.search(each.question)
         assert asked is not None
         assert steps[0].startswith(asked[1])
@@ -37,15 +41,18 @@ def test_a_chain_of_links_begins_and_ends_with_those_asked_about(families):
 
 def test_the_links_decide_the_word(families):
     for each in families:
-        chain = kinship.thought(each.question)
+        chain = chain_of(each.question)
         links = "".join(letter for letter in chain if letter in "<>=")
         assert each.answers[0] in LINKS[links]
 
 
 def test_both_parents_have_the_child_and_siblings_share_them():
     story = "Ann is married to Bob. They have children called Cid, Dan and Eve.\n\n"
-    assert kinship.thought(f"{story}What is Bob to Eve?") == "Bob>Eve"
-    assert kinship.thought(f"{story}How is Cid related to Eve?") in (
+    assert kinship.thought(f"{story}What is Bob to Eve?").split("\n") == [
+        "Ann=Bob>Cid>Dan>Eve",
+        "Bob>Eve",
+    ]
+    assert chain_of(f"{story}How is Cid related to Eve?") in (
         "Cid<Ann,Ann>Eve",
         "Cid<Bob,Bob>Eve",
     )

@@ -1,5 +1,6 @@
-"""Think aloud about a family: from one person to the other, link by link.
+"""Think aloud about a family: the story in short, then link by link to the other.
 
+    Ava=Owen>John,John=Mia>Luna
     Ava>John,John>Luna
 
 Ava is a parent of John, and John of Luna; `<` is a child of, `=` is married to. The
@@ -18,7 +19,7 @@ ASKED = re.compile(r"(?:What is|How is|What relation is) (\w+) (?:related )?to (
 
 
 def thought(question: str) -> str:
-    """The shortest chain of links from the first person asked about to the second.
+    """The couples with their children, then the shortest chain between the two.
 
     Empty if the question is no story of a family, or nothing links the two.
     """
@@ -36,7 +37,20 @@ def thought(question: str) -> str:
                 step = f"{here}{link}{there}"
                 came_by[there] = f"{came_by[here]},{step}" if came_by[here] else step
                 todo.append(there)
-    return came_by.get(last, "")
+    chain = came_by.get(last, "")
+    return f"{_in_short(question)}\n{chain}" if chain else ""
+
+
+def _in_short(story: str) -> str:
+    """Every couple, in the order of the story, with its children."""
+    return ",".join(
+        ">".join([f"{one}={other}", *_names(children)])
+        for one, other, children in COUPLE.findall(story)
+    )
+
+
+def _names(children: str) -> list[str]:
+    return re.findall(r"\w+", children.replace(" and ", " "))
 
 
 def _links(story: str) -> dict[str, list[tuple[str, str]]]:
@@ -46,7 +60,7 @@ def _links(story: str) -> dict[str, list[tuple[str, str]]]:
     for one, other, children in COUPLE.findall(story):
         married.setdefault(one, []).append(("=", other))
         married.setdefault(other, []).append(("=", one))
-        for child in re.findall(r"\w+", children.replace(" and ", " ")):
+        for child in _names(children):
             for parent in (one, other):
                 blood.setdefault(parent, []).append((">", child))
                 blood.setdefault(child, []).append(("<", parent))
