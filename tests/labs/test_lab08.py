@@ -1,5 +1,6 @@
 """The checks of lab 08 refuse likely mistakes, and accept what is written otherwise."""
 
+import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -157,19 +158,19 @@ def numbers_of(question: str) -> list[int]:
     return [int(word) for word in question.split() if word.isdecimal()]
 
 
-def by_text(question: str) -> bool:
-    """A comparison with the texts of some tests."""
-    tests = countdown.problems(
-        torch.Generator().manual_seed(1), 100, numbers=3, largest=12, held_out=True
+@functools.cache
+def some_tests() -> set[str]:
+    drawn = countdown.problems(
+        torch.Generator().manual_seed(1), 20, numbers=3, largest=12, held_out=True
     )
-    return question in {each.question for each in tests}
+    return {each.question for each in drawn}
 
 
 WRONG_LEAKS = [
     Mutant("turned round", lambda question: not sampler.is_leak(question), "round"),
     Mutant("never", lambda question: False, "Nothing is ever found", 0),
     Mutant("always", lambda question: True, "Everything is called a leak", 0),
-    Mutant("by text", by_text, earns=0),
+    Mutant("by text", lambda question: question in some_tests(), earns=0),
     Mutant(
         "the target among the numbers",
         patched(LEAK, "for each in numbers]", "for each in [*numbers, *target]]"),
@@ -415,13 +416,7 @@ WORK = {"written": 1000, "learned": 50 * 24 * 224}
 RECIPE = {"seed": 2026, "steps": 50, "batch_size": 24, "length": 224}
 
 
-def rivals() -> list[float]:
-    """What the check compares with: each problem's mean over the runs by reward."""
-    runs = recorded.shipped("short", "reward")
-    return [sum(row) / len(row) for row in zip(*(r.shares for r in runs), strict=True)]
-
-
-THEIRS = rivals()
+THEIRS = recorded.mean_shares("short", "reward")
 # Better at every third problem, worse at every seventh.
 MINE = [
     min(1.0, each + 0.5) if place % 3 == 0 else max(0.0, each - 0.25 * (place % 7 == 1))
@@ -548,9 +543,9 @@ def test_a_larger_budget_is_compared_with_longer_runs() -> None:
     (short, *_others) = recorded.shipped("short", "reward")
     small = Work(written=1, learned=short.learned // 2)
     large = Work(written=1, learned=short.learned * 2)
-    assert {each.size for each in compared.rivals(small)} == {"short"}
-    assert {each.size for each in compared.rivals(large)} == {"long"}
-    assert compared.rivals(Work(written=1, learned=10**12)) == []
+    assert compared.budget_for(small) == "short"
+    assert compared.budget_for(large) == "long"
+    assert compared.budget_for(Work(written=1, learned=10**12)) is None
 
 
 def test_without_the_file_nothing_is_earned(tmp_path: Path) -> None:

@@ -86,12 +86,10 @@ def test_a_difference_counts_only_where_its_interval_leaves_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    ("taught", "says"),
-    [
-        (2.0, "cheaper from 2 students"),
-        (9.0, "from 11 students"),
-        (10, "never cheaper"),
-    ],
+    ("taught_s", "says"),
+    [(5.0, "from 5 students on"), (9.0, "from 21 students on"), (10.0, "never takes")],
 )
-def test_from_how_many_students_on_it_pays_is_computed(taught, says) -> None:
-    assert says in title_of(lab08.plot_students(10.0, taught))
+def test_from_how_many_students_on_it_pays_is_computed(
+    taught_s: float, says: str
+) -> None:
+    assert says in title_of(lab08.plot_students(20.0, 10.0, taught_s))

@@ -22,7 +22,16 @@ from sparrow.language import _
 from sparrow.model import Sparrow
 from sparrow.text import Tokenizer
 
-__all__ = ["FILE", "RecordedRun", "main", "pairs", "read", "record", "shipped"]
+__all__ = [
+    "FILE",
+    "RecordedRun",
+    "main",
+    "mean_shares",
+    "pairs",
+    "read",
+    "record",
+    "shipped",
+]
 
 FILE = "recorded_runs.jsonl"
 
@@ -91,13 +100,21 @@ def shipped(size: str, way: str) -> list[RecordedRun]:
 
 
 def pairs(size: str) -> list[tuple[RecordedRun, RecordedRun]]:
-    """Of each seed, the run that was taught and the one by reward, at the same cost."""
-    others = {each.seed: each for each in shipped(size, "reward")}
-    return [
-        (each, others[each.seed])
-        for each in shipped(size, "hard")
-        if each.seed in others
-    ]
+    """Each run that was taught, and the one by reward that set its budget.
+
+    Both ways are there in the order of their seeds, which need not be the same.
+    """
+    by_seed = (
+        sorted(shipped(size, way), key=lambda each: each.seed)
+        for way in ("hard", "reward")
+    )
+    return list(zip(*by_seed, strict=False))
+
+
+def mean_shares(size: str, way: str) -> list[float]:
+    """The share of right answers to each problem, over the seeds of one way."""
+    columns = zip(*(each.shares for each in shipped(size, way)), strict=True)
+    return [sum(column) / len(column) for column in columns]
 
 
 def _parsed(lines: str) -> list[RecordedRun]:

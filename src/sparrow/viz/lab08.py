@@ -1,5 +1,6 @@
 """The pictures of lab 08: what is kept, what two directions do, and what it costs."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ __all__ = [
 LINE = 13  # pieces in a line
 WAY_COLOURS = ("blue", "orange", "green", "pink")
 FAR_NATS = 0.5  # a choice that teacher and student make otherwise
-STUDENTS = 10
+STUDENTS = 12
 
 
 def plot_kept(answers: int, right: int, kept: int) -> Axes:
@@ -182,9 +183,10 @@ def plot_ways(
     ax.annotate(
         _("your run"),
         (flops, shares),
-        xytext=(0, -18),
+        xytext=(-12, 0),
         textcoords="offset points",
-        ha="center",
+        ha="right",
+        va="center",
         color=COLOURS["blue"],
     )
     guess = guessed(guess_of_100)
@@ -223,12 +225,12 @@ def plot_differences(found: Mapping[str, Interval], one: str, other: str) -> Axe
     ordered = list(found.items())[::-1]
     for row, (_name, each) in enumerate(ordered):
         colour = "blue" if each.low > 0 else "orange" if each.high < 0 else "quiet"
-        interval_row(ax, row, each, COLOURS[colour], f"{100 * each.estimate:+.0f}")
+        interval_row(ax, row, each, COLOURS[colour], f"{round(100 * each.estimate):+d}")
     ax.axvline(0, color=COLOURS["ink"], linewidth=1, zorder=0)
     ax.set_yticks(range(len(ordered)), [name for name, _each in ordered])
     ax.set_ylim(-0.5, len(ordered) - 0.4)
     ax.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
-    ax.xaxis.set_major_formatter(lambda share, _place: f"{100 * share:+.0f}")
+    ax.xaxis.set_major_formatter(lambda share, _place: f"{100 * share:+.3g}")
     words = {"one": one, "other": other}
     ax.set_xlabel(_("Points of pass@1: {one} less {other} (paired 95 %)", **words))
     title = _(
@@ -254,39 +256,47 @@ def plot_differences(found: Mapping[str, Interval], one: str, other: str) -> Axe
     return conclude(ax, title, _("{title}. Points: {told}.", title=title, told=told))
 
 
-def plot_students(alone: float, taught: float) -> Axes:
-    """The bill of several students: each by reward, or one by reward who teaches.
+def plot_students(teacher_s: float, alone_s: float, taught_s: float) -> Axes:
+    """The bill of several students: each by reward, or a teacher first, for all.
 
     Args:
-        alone: sums of a run by reward.
-        taught: sums of a student, without its teacher.
+        teacher_s: seconds that made the teacher.
+        alone_s: seconds of a student by reward.
+        taught_s: seconds of a student that is taught, without its teacher.
     """
     ax = axes(height_in=3.2)
     counts = range(1, STUDENTS + 1)
     lines = {
-        _("each by reward"): ([n * alone for n in counts], "orange"),
-        _("a teacher, then all taught"): ([alone + n * taught for n in counts], "blue"),
+        _("each by reward"): ([n * alone_s for n in counts], "orange"),
+        _("a teacher, then all taught"): (
+            [teacher_s + n * taught_s for n in counts],
+            "blue",
+        ),
     }
     for name, (bills, colour) in lines.items():
-        ax.plot(counts, bills, "o-", color=COLOURS[colour], markersize=4)
-        label_right(ax, STUDENTS, bills[-1], name, COLOURS[colour])
+        minutes = [each / 60 for each in bills]
+        ax.plot(counts, minutes, "o-", color=COLOURS[colour], markersize=4)
+        label_right(ax, STUDENTS, minutes[-1], name, COLOURS[colour])
     ax.set_xticks(counts)
     ax.set_ylim(bottom=0)
     ax.set_xlabel(_("Students"))
-    ax.set_ylabel(_("Sums, the teacher's too (FLOPs)"))
-    cheaper = next((n for n in range(1, 1000) if n * alone > alone + n * taught), None)
-    if cheaper is None:
-        title = _("With the teacher in the bill, being taught is never cheaper")
+    ax.set_ylabel(_("Minutes, the teacher's too"))
+    saved = alone_s - taught_s
+    if saved <= 0:
+        title = _("With the teacher in the bill, being taught never takes less time")
     else:
         title = _(
-            "With the teacher in the bill, being taught is cheaper from {n} students",
-            n=cheaper,
+            "With the teacher in the bill, being taught takes less time from {n} "
+            "students on",
+            n=math.floor(teacher_s / saved) + 1,
         )
     alt = _(
-        "{title}. A run by reward costs {alone:.1e} sums, a student {taught:.1e}.",
+        "{title}. The teacher took {teacher:.0f} s, a student by reward {alone:.0f} s "
+        "and one that is taught {taught:.0f} s.",
         title=title,
-        alone=alone,
-        taught=taught,
+        teacher=teacher_s,
+        alone=alone_s,
+        taught=taught_s,
     )
     return conclude(ax, title, alt)
 

@@ -16,10 +16,9 @@ from sparrow.checks.values import (
 )
 from sparrow.distill import budget, recorded
 from sparrow.distill.budget import Work
-from sparrow.distill.recorded import RecordedRun
 from sparrow.language import _
 
-__all__ = ["CHECKS", "rivals"]
+__all__ = ["CHECKS", "budget_for"]
 
 TAUGHT, COMPARED = "taught within the budget", "a difference, with its interval"
 FILE = "08_distillation.safetensors"
@@ -45,10 +44,10 @@ def compare(case: Case, _expected: Plain, actual: Plain) -> Verdict:
         return Verdict(False, _("The file has no bill."))
     if message := why_no_bill(work, recipe):
         return Verdict(False, message)
-    found = rivals(Work(written=int(work["written"]), learned=int(work["learned"])))  # type: ignore[arg-type]
-    if not found:
+    size = budget_for(Work(written=int(work["written"]), learned=int(work["learned"])))  # type: ignore[arg-type]
+    if size is None:
         return Verdict(False, _("Your student cost more than the runs by reward."))
-    return Verdict(True) if case.group == TAUGHT else compare_difference(actual, found)
+    return Verdict(True) if case.group == TAUGHT else compare_difference(actual, size)
 
 
 def why_no_bill(work: dict[str, Plain], recipe: dict[str, Plain]) -> str:
@@ -68,22 +67,19 @@ def why_no_bill(work: dict[str, Plain], recipe: dict[str, Plain]) -> str:
     return ""
 
 
-def rivals(work: Work) -> list[RecordedRun]:
-    """The runs by reward of the smallest budget that pays for this work."""
+def budget_for(work: Work) -> str | None:
+    """The smallest budget of which every run by reward pays for this work."""
     for size in ("short", "long"):
-        runs = recorded.shipped(size, "reward")
         if all(
             budget.steps_within(run.work, written=work.written, tokens_per_step=1)
             >= work.learned
-            for run in runs
+            for run in recorded.shipped(size, "reward")
         ):
-            return runs
-    return []
+            return size
+    return None
 
 
-def compare_difference(
-    actual: dict[str, Plain], found: Sequence[RecordedRun]
-) -> Verdict:
+def compare_difference(actual: dict[str, Plain], size: str) -> Verdict:
     """The student asked again; then what the learner claims of it."""
     shares, claim = actual.get("shares"), actual.get("claim")
     assert isinstance(shares, dict)
@@ -99,9 +95,7 @@ def compare_difference(
     got = numbers_claimed(claim, ("difference", "low", "high"))
     if isinstance(got, Verdict):
         return got
-    theirs = [
-        statistics.mean(row) for row in zip(*(run.shares for run in found), strict=True)
-    ]
+    theirs = recorded.mean_shares(size, "reward")
     return compare_claim(got, own, theirs)
 
 
