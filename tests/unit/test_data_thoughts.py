@@ -1,8 +1,10 @@
-"""Thoughts about families, programs and words: they lead to the answer, or are not."""
+"""Thoughts written down for imitation: they lead to the answer, or are not there."""
+
+import re
 
 import pytest
 
-from sparrow.data import kinship, programs, spelling
+from sparrow.data import filtering, kinship, programs, syllogisms
 from sparrow.verify import gym
 from sparrow.verify.expression import work_out
 
@@ -105,19 +107,47 @@ def test_no_program_of_that_kind_no_thought(question):
     assert programs.thought(question) == ""
 
 
-def test_a_word_is_spelled_in_both_directions():
-    question = "Spell this word backward (example: sun -> nus): Polish"
-    assert spelling.thought(question) == "P,o,l,i,s,h\nh,s,i,l,o,P"
+def test_a_list_is_filtered_number_by_number():
+    question = "{} all numbers {} than 34 in this list: ['5', '34', '93']\nReturn"
+    wanted = {
+        ("Keep", "larger"): "no no yes",
+        ("Keep", "smaller"): "yes no no",
+        ("Remove", "larger"): "yes yes no",
+        ("Remove", "smaller"): "no yes yes",
+    }
+    for asked, kept in wanted.items():
+        lines = filtering.thought(question.format(*asked)).split("\n")
+        assert [line.split()[0] for line in lines] == ["5<34", "34=34", "93>34"]
+        assert " ".join(line.split()[1] for line in lines) == kept
 
 
-def test_the_last_line_of_a_spelling_is_the_answer():
-    for each in gym.gym_problems("spell_backward", 50, seed=3, held_out=False):
-        last = spelling.thought(each.question).split("\n")[-1]
-        assert last.replace(",", "") == each.answers[0]
+@pytest.mark.parametrize("settings", ["", ",max_decimals=0,min_value=0"])
+def test_the_numbers_kept_are_the_answer(settings):
+    family = f"number_filtering{settings}"
+    for each in gym.gym_problems(family, 100, seed=3, held_out=False):
+        lines = filtering.thought(each.question).split("\n")
+        kept = [line for line in lines if line.endswith(" yes")]
+        numbers = re.findall(r"[-.\d]+", each.answers[0])
+        assert [re.split("[<=>]", line)[0] for line in kept] == numbers
 
 
-@pytest.mark.parametrize(
-    "question", ["", "numbers 3 7 target 21", "Spell this word backward: two words"]
-)
-def test_no_word_no_spelling(question):
-    assert spelling.thought(question) == ""
+def test_a_syllogism_is_its_form():
+    question = (
+        "1. Some horses are not children\n2. No children are cats\n\n"
+        "Does it logically follow that:\nNo horses are cats?\n(Answer Yes or No)"
+    )
+    assert syllogisms.thought(question) == "some not a b\nno b c\nno a c"
+
+
+def test_every_syllogism_has_a_form_and_the_form_decides_the_answer():
+    answers = {}
+    for each in gym.gym_problems("syllogism", 400, seed=3, held_out=False):
+        form = syllogisms.thought(each.question)
+        assert answers.setdefault(form, each.answers) == each.answers
+    assert "" not in answers
+
+
+@pytest.mark.parametrize("question", ["", "numbers 3 7 target 21", "All is well."])
+def test_no_list_and_no_statements_no_thought(question):
+    assert filtering.thought(question) == ""
+    assert syllogisms.thought(question) == ""

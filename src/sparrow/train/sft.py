@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import nn
 
-from sparrow.data import countdown, kinship, packing, programs, search, spelling
+from sparrow.data import (
+    countdown,
+    filtering,
+    kinship,
+    packing,
+    programs,
+    search,
+    syllogisms,
+)
 from sparrow.data.packing import IGNORED
 from sparrow.data.stream import FixedRows
 from sparrow.language import _
@@ -41,7 +49,8 @@ __all__ = ["Examined", "Imitating", "Imitation", "SftRecipe", "sft", "traces"]
 THOUGHTS = {  # how to think aloud about a problem, where we have written it down
     "gym:bf": programs.thought,
     "gym:family_relationships": kinship.thought,
-    "gym:spell_backward": spelling.thought,
+    "gym:number_filtering": filtering.thought,
+    "gym:syllogism": syllogisms.thought,
 }
 ROWS = 32  # at a time
 
