@@ -59,6 +59,7 @@ NO_LITERAL = {
     "grading/report.py: each.name": "the same",
     "lab/session.py: about.title": "a lab's title; the catalogue has it from labs.json",
     "lab/session.py: about.question": "the same",
+    "classroom/cards.py: sentence": "a page's; the catalogue reads those",
     "grading/render.py: sentence": "the pages of feedback; the catalogue reads those",
 }
 # "file: words" -> why they need no translation.
@@ -96,9 +97,14 @@ NO_TALK = {
     "lab/keep.py": "the head of a Python file",
     "workshop/architecture.py": "the picture's words; the book's pages are English",
     "data/kinship.py": "the words of reasoning-gym's stories",
+    "data/filtering.py": "the words of reasoning-gym's questions",
+    "hub/authenticator.py": "a line of the hub's log",
+    "hub/install.py": "a line of Python",
     "workshop/book.py": "a command, and another program's message to know it by",
     "workshop/book_server.py": "the frame of a page",
     "workshop/translate.py": "the head of the template",
+    "classroom/settings.py": "the comments of workshop.toml, as in `--help`",
+    "classroom/tables.py": "the same",
     "build/notebooks.py": "a lab's text, which is translated with the lab",
     "doctor/surroundings.py": "commands to type",
     "sandbox/bubblewrap.py": "a command",

@@ -16,6 +16,8 @@ __all__ = ["main"]
     cls=LazyGroup,
     commands_at={
         "doctor": "workshop.doctor:doctor",
+        "hub": "workshop.hub.command:hub",
+        "roster": "workshop.classroom.command:roster",
         "build": "workshop.build.command:build",
         "book": "workshop.book:book",
         "grade": "workshop.grading.command:grade",

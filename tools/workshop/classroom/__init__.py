@@ -1,0 +1,1 @@
+"""A classroom on one machine: its settings, its people, their accounts and cards."""

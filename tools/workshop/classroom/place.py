@@ -1,0 +1,102 @@
+"""Where everything of a classroom lies, and who may reach it.
+
+environment   everybody reads it: programs, the book, the labs to fetch
+course        the instructor's own, 0700: solutions, gradebook, submissions, people
+homes         one folder a person, 0700
+state         root's own, 0700: the hub's log-ins, its certificate and key
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from sparrow.runtime import atomic_write
+from workshop.classroom.tables import Classroom
+
+__all__ = ["Place", "private_write"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """The paths that the settings of a classroom lead to."""
+
+    classroom: Classroom
+
+    @property
+    def environment(self) -> Path:
+        """The programs that the hub and every learner run."""
+        return self.classroom.places.environment
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.environment / "bin/python"
+
+    @property
+    def shared(self) -> Path:
+        """What is no program: the book, the labs, and Jupyter's settings of a hub."""
+        return self.environment / "share/sparrow"
+
+    @property
+    def book(self) -> Path:
+        """The pages of the book; there are none where it was not built."""
+        return self.shared / "book"
+
+    @property
+    def labs(self) -> Path:
+        """The notebooks that learners may fetch."""
+        return self.shared / "labs"
+
+    @property
+    def course(self) -> Path:
+        """The course folder."""
+        return self.classroom.places.course
+
+    @property
+    def private(self) -> Path:
+        """What the course keeps about people, and its secret."""
+        return self.course / ".workshop"
+
+    @property
+    def passcodes(self) -> Path:
+        """The hashes of passcodes."""
+        return self.private / "passcodes.json"
+
+    @property
+    def people(self) -> Path:
+        """Who takes part."""
+        return self.private / "roster.json"
+
+    @property
+    def cards(self) -> Path:
+        """The page to print; delete it after printing."""
+        return self.private / "cards.html"
+
+    @property
+    def state(self) -> Path:
+        """The hub's own folder."""
+        return self.classroom.places.state
+
+    def home(self, account: str) -> Path:
+        """A learner's folder."""
+        return self.classroom.places.homes / account
+
+
+@contextmanager
+def private_write(path: Path) -> Iterator[IO[bytes]]:
+    """Write a file that only the owner of its folder can read, whole or not at all.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    with atomic_write(path) as file:
+        if sys.platform != "win32":
+            os.fchmod(file.fileno(), 0o600)
+            owner = path.parent.stat()
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+        yield file
