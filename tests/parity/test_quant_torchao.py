@@ -22,7 +22,8 @@ CASES = {
 def theirs():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own use of PyTorch
-        pytest.importorskip("torchao")
+        # No extra has it: where it is, transformers talks of it in every notebook.
+        pytest.importorskip("torchao", reason="pip install torchao, and ask again")
         from torchao.quantization import quant_primitives
     return quant_primitives
 
