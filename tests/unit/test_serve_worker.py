@@ -65,7 +65,7 @@ def test_who_goes_away_frees_its_blocks_at_once():
         listener = await worker.submit([ASK, ASK])
         listener.close()
         began = time.monotonic()
-        await until(lambda: not engine.going)
+        await until(lambda: len(engine.aborted) == 2)
         return time.monotonic() - began
 
     engine = Parrot([5] * 100_000)
