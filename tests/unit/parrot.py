@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -69,6 +70,7 @@ class Parrot:
     def step(self) -> list[Output]:
         if not self.may_step.wait(0.01):
             return []
+        time.sleep(0.0005)  # as a model's step, it leaves the interpreter to others
         self.steps += 1
         if self.steps == self.breaks_at:
             raise RuntimeError("a step that fails")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
@@ -21,6 +22,7 @@ from sparrow.serve.worker import Listener
 __all__ = ["make_app"]
 
 BODY_BYTES = 2**21  # a book; no model here reads more
+LINGER_S = 5.0  # how long the rest of a body that is too large may come
 GONE = 499  # what servers log when nobody waits for the answer any more
 # The page carries all it needs, and speaks to nobody but us.
 PAGE_POLICY = (
@@ -204,10 +206,28 @@ async def _say_no(_request: Request, error: Exception) -> Response:
             status=error.status_code,
         )
     refusal = as_refusal(error)
-    headers = refusal.headers
-    if refusal.status == 413:
-        headers["Connection"] = "close"  # what is left of the body stays unread
-    return JSONResponse(refusal.to_dict(), status_code=refusal.status, headers=headers)
+    kind = _Lingering if refusal.status == 413 else JSONResponse
+    return kind(refusal.to_dict(), status_code=refusal.status, headers=refusal.headers)
+
+
+class _Lingering(JSONResponse):
+    """An answer to a body that is still coming.
+
+    A connection closed with bytes unread is reset, and the client may never see the
+    answer. So what comes is let fall for a while, and only then the connection ends.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [*self.raw_headers, (b"connection", b"close")]
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": headers})
+        body = {"type": "http.response.body", "body": self.body}
+        await send({**body, "more_body": True})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while (await receive()).get("more_body", False):
+                    pass
+        await send({"type": "http.response.body", "body": b""})
 
 
 class _Count:
