@@ -314,7 +314,10 @@ def test_a_kernel_gives_what_the_plain_twin_gives(name, shape, rows):
     # The kernels take activations, and what a group adds to its codes, in bfloat16,
     # which has 8 bits of mantissa; and answer in it.
     is_exact = name in ("int8-dynamic", "fp8-block") or rows > 32
+    # Above 8 rows, int8 takes them in 16 bits.
     close = 1e-5 if is_exact else 2**-6
+    if name == "int8" and rows > 8 and layer.multiply != layer.plain:
+        close = 2**-13
     torch.testing.assert_close(layer(x), plain, rtol=close, atol=close)
     assert layer(x).shape == (1, rows, shape[0])
     half = layer(x.to(torch.bfloat16))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from sparrow import Config, Sparrow, decode
+from sparrow import Config, Sparrow, decode, quant
 from sparrow.errors import ConfigError, PromptError, QueueFull
 from sparrow.model.cache import bytes_per_token
 from sparrow.serve import (
@@ -180,6 +180,32 @@ def test_scores_are_those_of_the_model_itself(model, monkeypatch):
         top.append([each.logprobs for found in run(engine).values() for each in found])
     # float32 sums in another order, some layers deep.
     torch.testing.assert_close(top[0], top[1], atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [quant.SCHEMES["int8"], quant.SCHEMES["int8-dynamic"], quant.Scheme(bits=4)],
+    ids=["int8", "int8-dynamic", "int4"],
+)
+def test_codes_are_joined_and_score_as_the_quantized_model_does(scheme, monkeypatch):
+    few_bits = quant.quantize(make(CONFIGS["gqa"]), scheme)
+    prompts = [[row, *range(5, 5 + 3 * row)] for row in range(6)]
+    top = []
+    for is_joined in (True, False):
+        if not is_joined:
+            monkeypatch.setattr(runner.codes, "can_join", lambda model: False)
+        engine = Engine(few_bits)
+        assert (engine.runner.joined is not None) == is_joined
+        for prompt in prompts:
+            engine.submit(prompt, Sampling(temperature=GREEDY, max_tokens=1))
+        top.append([each.logprobs for found in run(engine).values() for each in found])
+    # Activations are rounded, and a sum in another order may fall on the other side.
+    torch.testing.assert_close(top[0], top[1], atol=5e-3, rtol=0)
+
+
+def test_latents_of_a_quantized_model_are_read_by_the_model_itself():
+    few_bits = quant.quantize(make(CONFIGS["mla"]), "int8")
+    assert Engine(few_bits).runner.joined is None
 
 
 def test_a_seeded_request_writes_the_same_in_a_crowd_that_pushes_it_out(model):

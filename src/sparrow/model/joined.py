@@ -10,7 +10,7 @@ Weights are read again each time a `JoinedStep` is made, so it never goes stale
 between two steps of training. For pico this takes about a millisecond.
 """
 
-from collections.abc import Callable
+from collections.abc import Collection
 from types import ModuleType
 
 import torch
@@ -25,9 +25,12 @@ from sparrow.model.joined_parts import (
     DensePart,
     ExpertsPart,
     HeadsPart,
+    Join,
+    Keep,
     LatentPart,
     Matrix,
     Mix,
+    whole,
 )
 from sparrow.model.linear import Linear
 from sparrow.model.mtp import MultiTokenPrediction, SharedHead
@@ -57,16 +60,22 @@ def can_join(model: transformer.Sparrow) -> bool:
     return model.config.attention == "mla" and is_original(model)
 
 
-def is_original(model: transformer.Sparrow) -> bool:
+def is_original(
+    model: transformer.Sparrow, besides: Collection[type[nn.Module]] = ()
+) -> bool:
     """Whether the model's weights may be joined: nothing but the result is seen.
 
-    Not if a part was replaced or is being watched: a learner's function, a quantised
-    matrix or a hook on a module must see every token.
+    Not if a part was replaced or is being watched: a learner's function or a hook on a
+    module must see every token.
+
+    Args:
+        model: whose parts are looked at.
+        besides: kinds of parts that may be there as well.
     """
     return (
         model.device.type == "cpu"
         and model.dtype == torch.float32
-        and all(type(part) in PARTS for part in model.modules())
+        and all(type(part) in (*PARTS, *besides) for part in model.modules())
         and not any(
             part._forward_hooks or part._forward_pre_hooks for part in model.modules()
         )
@@ -88,16 +97,16 @@ def plain(weight: Tensor) -> Matrix:
     return lambda x: F.linear(x, weight)
 
 
-def _join(
-    block: nn.Module, keep: Callable[[Tensor], Matrix]
+def _halves(
+    block: nn.Module, keep: Keep, join: Join
 ) -> tuple[LatentPart | HeadsPart, ExpertsPart | DensePart]:
     """The two halves of a layer."""
     assert isinstance(block, Block), "a model is made of blocks"
     is_mla = isinstance(block.self_attn, mla.LatentAttention)
     is_moe = isinstance(block.mlp, moe.ExpertFeedForward)
     return (
-        (LatentPart if is_mla else HeadsPart)(block, keep),
-        (ExpertsPart if is_moe else DensePart)(block, keep),
+        LatentPart(block, keep) if is_mla else HeadsPart(block, join),
+        ExpertsPart(block, join) if is_moe else DensePart(block, join),
     )
 
 
@@ -107,6 +116,7 @@ class JoinedStep:
     Args:
         model: whose weights.
         keep: how to keep a joined matrix.
+        join: how to join those of several modules; None: as floating point numbers.
         has_mtp: join the first MTP module as well.
 
     Shapes: token [B] -> logits [B, V].
@@ -115,16 +125,17 @@ class JoinedStep:
     def __init__(
         self,
         model: transformer.Sparrow,
-        keep: Callable[[Tensor], Matrix] = plain,
+        keep: Keep = plain,
         *,
+        join: Join | None = None,
         has_mtp: bool = False,
     ) -> None:
-        self.model = model
-        self.layers = [_join(block, keep) for block in model.layers]
+        self.model, join = model, join or whole(keep)
+        self.layers = [_halves(block, keep, join) for block in model.layers]
         if has_mtp:
             module = model.mtp[0]
             assert isinstance(module, MultiTokenPrediction)
-            self.module, self.deeper = module, _join(module.block, keep)
+            self.module, self.deeper = module, _halves(module.block, keep, join)
 
     def __call__(
         self, token: Tensor, cache: Cache, pad: Tensor | None = None

@@ -4,11 +4,12 @@ Each adds its answer to the states of tokens that may belong to different texts.
 scale of the norm before it is part of its first matrix.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparrow.model import gqa, mla, moe
 from sparrow.model.block import Block
@@ -17,15 +18,63 @@ __all__ = [
     "DensePart",
     "ExpertsPart",
     "HeadsPart",
+    "Join",
     "LatentPart",
     "Matrix",
     "Mix",
     "unit",
+    "whole",
 ]
 
+Keep = Callable[[Tensor], "Matrix"]  # how a matrix is kept
 Matrix = Callable[[Tensor], Tensor]  # x -> x Wᵀ
 # A layer, its queries [N, H, E] and new rows [N, F] -> what attention gives [N, H, C].
 Mix = Callable[[int, Tensor, Tensor], Tensor]
+
+
+class Join(Protocol):
+    """Make one matrix of those of several modules, one below the other."""
+
+    def __call__(
+        self,
+        parts: Sequence[nn.Module],
+        *,
+        columns: Tensor | None = None,
+        order: Tensor | None = None,
+    ) -> Matrix:
+        """Multiply by their matrices at once.
+
+        Args:
+            parts: what has a `weight`.
+            columns: what the vector is multiplied by first; None: nothing.
+            order: the rows of the joined matrix, as they shall stand.
+
+        Shapes:
+            each weight [O, I]; columns: [I]; order: [sum of O].
+        """
+        ...
+
+
+def whole(keep: Keep) -> Join:
+    """Join matrices that are floating point numbers; they take `columns` in."""
+
+    def join(
+        parts: Sequence[nn.Module],
+        *,
+        columns: Tensor | None = None,
+        order: Tensor | None = None,
+    ) -> Matrix:
+        weight = torch.cat([_weight(each) for each in parts])
+        weight = weight if order is None else weight[order]
+        return keep(weight if columns is None else weight * columns)
+
+    return join
+
+
+def _weight(part: nn.Module) -> Tensor:
+    weight = part.weight
+    assert isinstance(weight, Tensor)
+    return weight
 
 
 def unit(x: Tensor, eps: float) -> Tensor:
@@ -40,7 +89,7 @@ class LatentPart:
     latent space and the mixture of latents goes straight into the output.
     """
 
-    def __init__(self, block: Block, keep: Callable[[Tensor], Matrix]) -> None:
+    def __init__(self, block: Block, keep: Keep) -> None:
         attention, config = block.self_attn, block.self_attn.config
         assert isinstance(attention, mla.LatentAttention)
         self.config, self.eps = config, block.input_layernorm.eps
@@ -98,17 +147,21 @@ class HeadsPart:
     places so that pairs are neighbours: queries and keys alike, so their products stay.
     """
 
-    def __init__(self, block: Block, keep: Callable[[Tensor], Matrix]) -> None:
+    def __init__(self, block: Block, join: Join) -> None:
         attention, self.config = block.self_attn, block.self_attn.config
         assert isinstance(attention, gqa.GroupedQueryAttention)
-        self.eps = block.input_layernorm.eps
-        query = attention.q_proj.weight * attention.scale
-        turned = torch.cat((query, attention.k_proj.weight))
-        turned = turned.unflatten(0, (-1, 2, self.config.head_dim // 2))
-        turned = turned.transpose(1, 2).flatten(0, 2)
-        joint = torch.cat((turned, attention.v_proj.weight))
-        self.joint = keep(joint * block.input_layernorm.weight)
-        self.out = keep(attention.o_proj.weight)
+        config, self.eps = self.config, block.input_layernorm.eps
+        heads, groups = config.num_attention_heads, config.num_key_value_heads
+        order = torch.arange((heads + 2 * groups) * config.head_dim)
+        turned = order[: (heads + groups) * config.head_dim]
+        pairs = turned.unflatten(0, (-1, 2, config.head_dim // 2)).transpose(1, 2)
+        order = torch.cat((pairs.flatten(), order[len(turned) :]))
+        self.joint = join(
+            (attention.q_proj, attention.k_proj, attention.v_proj),
+            columns=block.input_layernorm.weight,
+            order=order,
+        )
+        self.out = join((attention.o_proj,))
 
     def __call__(self, hidden: Tensor, turn: Tensor, mix: Mix, layer: int) -> None:
         """Add to `hidden` [N, D] what attention gives; `turn` rotates pairs."""
@@ -124,10 +177,10 @@ class HeadsPart:
 class DensePart:
     """SwiGLU with one matrix in, [gate; up], and one out."""
 
-    def __init__(self, block: Block, keep: Callable[[Tensor], Matrix]) -> None:
+    def __init__(self, block: Block, join: Join) -> None:
         assert isinstance(block.mlp, moe.DenseFeedForward)
         self.eps = block.post_attention_layernorm.eps
-        self.swiglu = _SwiGLU(block.mlp, block.post_attention_layernorm.weight, keep)
+        self.swiglu = _SwiGLU(block.mlp, block.post_attention_layernorm.weight, join)
 
     def __call__(self, hidden: Tensor) -> None:
         """Add the answer to `hidden`, [N, D]."""
@@ -137,14 +190,9 @@ class DensePart:
 class _SwiGLU:
     """Gate and up as one matrix, which has taken in the scale of the norm before."""
 
-    def __init__(
-        self,
-        part: moe.DenseFeedForward,
-        scale: Tensor,
-        keep: Callable[[Tensor], Matrix],
-    ) -> None:
-        gate_up = torch.cat((part.gate_proj.weight, part.up_proj.weight))
-        self.gate_up, self.down = keep(gate_up * scale), keep(part.down_proj.weight)
+    def __init__(self, part: moe.DenseFeedForward, scale: Tensor, join: Join) -> None:
+        self.gate_up = join((part.gate_proj, part.up_proj), columns=scale)
+        self.down = join((part.down_proj,))
 
     def __call__(self, x: Tensor) -> Tensor:
         """down(silu(gate x) · up x)."""
@@ -155,7 +203,7 @@ class _SwiGLU:
 class ExpertsPart:
     """Routed experts on equal slices, and the shared ones as one matrix each way."""
 
-    def __init__(self, block: Block, keep: Callable[[Tensor], Matrix]) -> None:
+    def __init__(self, block: Block, join: Join) -> None:
         part, scale = block.mlp, block.post_attention_layernorm.weight
         assert isinstance(part, moe.ExpertFeedForward)
         self.config, self.eps = part.config, block.post_attention_layernorm.eps
@@ -166,7 +214,7 @@ class ExpertsPart:
         self.down = part.experts.down_proj.mT.contiguous().mT
         self.shared = None
         if part.shared_experts is not None:
-            self.shared = _SwiGLU(part.shared_experts, scale, keep)
+            self.shared = _SwiGLU(part.shared_experts, scale, join)
 
     def __call__(self, hidden: Tensor) -> None:
         """Add the answers to `hidden`, [N, D]."""

@@ -2,8 +2,8 @@
 
 Every layer can say its `weight` in full, and `plain` multiplies by that: the obvious
 twin of `forward`. What the kernels need, found by measuring on an AMD processor: they
-are fast with bfloat16 activations and slow with float32 ones, and with many rows it
-pays to make the matrix whole again first.
+are fast with bfloat16 activations and slow with float32 ones. With many rows it pays to
+multiply whole numbers, or, with four bits, to make the matrix whole again first.
 """
 
 from collections.abc import Callable
@@ -26,10 +26,12 @@ __all__ = [
 ]
 
 FEW_ROWS = 32  # above so many, a whole matrix and a float product are faster
+INT8_ROWS = 8  # above so many, whole numbers are faster than the kernel for int8
 # What the kernels read at once: anything else crashes them, or is refused.
 KERNEL_GROUPS = (32, 64, 128, 256)
 KERNEL_OUTPUTS, KERNEL_INPUTS = 16, 16
 INT8_MAX = 127.0
+REST = 254.0  # what rounding leaves is at most half a step: it gets as many steps again
 TINY = torch.finfo(torch.float32).smallest_normal  # the scale of a token of zeros
 
 
@@ -112,9 +114,12 @@ class AffineLinear(QuantizedLinear):
 
     def forward(self, x: Tensor) -> Tensor:
         """A kernel for few rows; activations are rounded to bfloat16 for it."""
-        if x.numel() > FEW_ROWS * self.in_features or not self.codes.is_cpu:
+        if not self.codes.is_cpu:
             return self.plain(x)
-        return self.multiply(x)
+        rows = x.numel() // self.in_features
+        if self.multiply == self._int8 and rows > INT8_ROWS:
+            return self._int8_in_two(x)
+        return self.plain(x) if rows > FEW_ROWS else self.multiply(x)
 
     def _choose(self) -> Callable[[Tensor], Tensor]:
         """The kernel for these codes, or `plain` where there is none."""
@@ -136,6 +141,21 @@ class AffineLinear(QuantizedLinear):
         flat = x.to(torch.bfloat16).reshape(-1, self.in_features)
         out = torch.ops.aten._weight_int8pack_mm(flat, self.codes, ones)
         return (out * scale).to(x.dtype).view(*x.shape[:-1], self.out_features)
+
+    def _int8_in_two(self, x: Tensor) -> Tensor:
+        """Activations as two whole numbers, 16 bits together, in one integer product.
+
+        This is closer to the float product than bfloat16 activations are.
+        """
+        flat = x.float().reshape(-1, self.in_features)
+        step = flat.abs().amax(dim=-1, keepdim=True).clamp_(min=TINY) / INT8_MAX
+        exact = flat / step
+        first = exact.round()
+        rest = exact.sub_(first).mul_(REST).round_()
+        codes = torch.cat((first, rest)).to(torch.int8)
+        first, rest = torch._int_mm(codes, self.codes.T).float().chunk(2)
+        out = first.add_(rest, alpha=1 / REST).mul_(step).mul_(self.scale[:, 0])
+        return out.to(x.dtype).view(*x.shape[:-1], self.out_features)
 
     def _int4(self, x: Tensor) -> Tensor:
         """Scales and zeros of groups, as the kernel wants them: weight = code' s + z.
@@ -184,7 +204,7 @@ class DynamicLinear(AffineLinear):
         if not self.codes.is_cpu:
             return self.plain(x)
         codes, scale = self.rounded(x.float().reshape(-1, self.in_features))
-        total = torch._int_mm(codes, self.codes.T) * scale * self.scale[:, 0]
+        total = torch._int_mm(codes, self.codes.T).mul(scale).mul_(self.scale[:, 0])
         return total.to(x.dtype).view(*x.shape[:-1], self.out_features)
 
 

@@ -20,6 +20,7 @@ from sparrow.model.joined import JoinedStep, is_original, mix_latents, plain
 from sparrow.model.joined_parts import Matrix, Mix
 from sparrow.model.mtp import MultiTokenPrediction
 from sparrow.model.packed import can_pack, pack
+from sparrow.quant import joined as codes
 from sparrow.serve.paged import Group, PagedCache, Window
 from sparrow.serve.scheduler import Turn
 
@@ -73,6 +74,8 @@ class Runner:
             keep = pack if can_pack() else plain
             self.joined = JoinedStep(model, keep, has_mtp=has_mtp)
             self.head = keep(model.lm_head.weight)
+        elif codes.can_join(model):
+            self.joined = JoinedStep(model, join=codes.join)
         self.hidden = torch.empty(0)  # of the last step, for the MTP module: [N, D]
 
     def batch(self, turns: Sequence[Turn], table: Ints) -> Batch:
@@ -218,8 +221,9 @@ def _to_latents(config: Config, query: Tensor, rows: Tensor, visible: Tensor) ->
 def _to_heads(config: Config, query: Tensor, rows: Tensor, visible: Tensor) -> Tensor:
     """Attend to keys and values. Shapes: query [B, Q, H, D] -> [B, Q, H, D]."""
     key, value = rows.unflatten(-1, (2, -1, config.head_dim)).unbind(2)
+    scale = rope.attention_scale(config, config.head_dim)
     with runtime.fast_matmul("mkl"):  # it reads keys and values where they lie
-        return attend.attend_fused(query, key, value, visible, scale=1.0)
+        return attend.attend_fused(query, key, value, visible, scale=scale)
 
 
 def spread(start: Ints, count: Ints) -> Ints:
