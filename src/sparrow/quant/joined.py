@@ -45,7 +45,7 @@ def join(
     if order is not None:
         codes, scale = codes[order], scale[order]
         zero = None if zero is None else zero[order]
-    matrix = type(first)(codes, scale, zero)
+    multiply = type(first)(codes, scale, zero).flat
     if columns is None:
-        return matrix
-    return lambda x: matrix(x * columns)
+        return multiply
+    return lambda x: multiply(x * columns)

@@ -25,14 +25,17 @@ __all__ = [
     "QuantizedLinear",
 ]
 
-FEW_ROWS = 32  # above so many, a whole matrix and a float product are faster
-INT8_ROWS = 8  # above so many, whole numbers are faster than the kernel for int8
+INT4_ROWS = 32  # above so many, a whole matrix and a float product are faster
+INT8_ROWS = 8  # above so many, a product of whole numbers is faster
 # What the kernels read at once: anything else crashes them, or is refused.
 KERNEL_GROUPS = (32, 64, 128, 256)
 KERNEL_OUTPUTS, KERNEL_INPUTS = 16, 16
 INT8_MAX = 127.0
 REST = 254.0  # what rounding leaves is at most half a step: it gets as many steps again
 TINY = torch.finfo(torch.float32).smallest_normal  # the scale of a token of zeros
+
+
+Multiply = Callable[[Tensor], Tensor]
 
 
 class QuantizedLinear(nn.Module):
@@ -88,7 +91,7 @@ class AffineLinear(QuantizedLinear):
         self.register_buffer("scale", scale)
         self.register_buffer("zero", zero)
         self._for_kernel: tuple[Tensor, Tensor] | None = None  # made when first needed
-        self.multiply = self._choose()
+        self.most_rows, self.few, self.many = self._choose()
 
     @property
     def grid(self) -> Grid:
@@ -113,24 +116,32 @@ class AffineLinear(QuantizedLinear):
         }
 
     def forward(self, x: Tensor) -> Tensor:
-        """A kernel for few rows; activations are rounded to bfloat16 for it."""
+        """Multiply by what is fastest for so many rows."""
         if not self.codes.is_cpu:
             return self.plain(x)
-        rows = x.numel() // self.in_features
-        if self.multiply == self._int8 and rows > INT8_ROWS:
-            return self._int8_in_two(x)
-        return self.plain(x) if rows > FEW_ROWS else self.multiply(x)
+        out = self.flat(x.reshape(-1, self.in_features))
+        return out.to(x.dtype).view(*x.shape[:-1], self.out_features)
 
-    def _choose(self) -> Callable[[Tensor], Tensor]:
-        """The kernel for these codes, or `plain` where there is none."""
+    def flat(self, x: Tensor) -> Tensor:
+        """Rows on a processor: few are rounded to bfloat16 for a kernel.
+
+        Shapes:
+            x: [R, K]; returns [R, N], float32.
+        """
+        if len(x) > self.most_rows:
+            return self.many(x)
+        return self.few(x)
+
+    def _choose(self) -> tuple[int, Multiply, Multiply]:
+        """How many rows are few, and what multiplies few and many."""
         if self.out_features % KERNEL_OUTPUTS or self.in_features % KERNEL_INPUTS:
-            return self.plain
+            return 0, self.plain, self.plain
         is_row = self.scale.shape[1] == 1
         if self.bits == 8 and is_row and self.zero is None:
-            return self._int8
+            return INT8_ROWS, self._int8, self._int8_in_two
         if self.bits == 4 and self.group_size in KERNEL_GROUPS:
-            return self._int4
-        return self.plain
+            return INT4_ROWS, self._int4, self.plain
+        return 0, self.plain, self.plain
 
     def _int8(self, x: Tensor) -> Tensor:
         """One scale a row, which stays float32: it multiplies the kernel's answer."""
@@ -138,24 +149,22 @@ class AffineLinear(QuantizedLinear):
             ones = torch.ones(self.out_features, dtype=torch.bfloat16)
             self._for_kernel = ones, self.scale.float()[:, 0]
         ones, scale = self._for_kernel
-        flat = x.to(torch.bfloat16).reshape(-1, self.in_features)
-        out = torch.ops.aten._weight_int8pack_mm(flat, self.codes, ones)
-        return (out * scale).to(x.dtype).view(*x.shape[:-1], self.out_features)
+        rows = x.to(torch.bfloat16)
+        return torch.ops.aten._weight_int8pack_mm(rows, self.codes, ones) * scale
 
     def _int8_in_two(self, x: Tensor) -> Tensor:
         """Activations as two whole numbers, 16 bits together, in one integer product.
 
         This is closer to the float product than bfloat16 activations are.
         """
-        flat = x.float().reshape(-1, self.in_features)
-        step = flat.abs().amax(dim=-1, keepdim=True).clamp_(min=TINY) / INT8_MAX
-        exact = flat / step
+        x = x.float()
+        step = x.abs().amax(dim=-1, keepdim=True).clamp_(min=TINY) / INT8_MAX
+        exact = x / step
         first = exact.round()
         rest = exact.sub_(first).mul_(REST).round_()
         codes = torch.cat((first, rest)).to(torch.int8)
         first, rest = torch._int_mm(codes, self.codes.T).float().chunk(2)
-        out = first.add_(rest, alpha=1 / REST).mul_(step).mul_(self.scale[:, 0])
-        return out.to(x.dtype).view(*x.shape[:-1], self.out_features)
+        return first.add_(rest, alpha=1 / REST).mul_(step).mul_(self.scale[:, 0])
 
     def _int4(self, x: Tensor) -> Tensor:
         """Scales and zeros of groups, as the kernel wants them: weight = code' s + z.
@@ -171,11 +180,9 @@ class AffineLinear(QuantizedLinear):
                 pairs.transpose(0, 1).contiguous().to(torch.bfloat16),  # [G, N, 2]
             )
         packed, pairs = self._for_kernel
-        flat = x.to(torch.bfloat16).reshape(-1, self.in_features)
-        out = torch.ops.aten._weight_int4pack_mm_for_cpu(
-            flat, packed, self.group_size, pairs
-        )
-        return out.to(x.dtype).view(*x.shape[:-1], self.out_features)
+        return torch.ops.aten._weight_int4pack_mm_for_cpu(
+            x.to(torch.bfloat16), packed, self.group_size, pairs
+        ).float()
 
 
 class DynamicLinear(AffineLinear):
@@ -199,13 +206,10 @@ class DynamicLinear(AffineLinear):
         codes, scale = self.rounded(x.float())
         return super().plain(codes * scale).to(x.dtype)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def flat(self, x: Tensor) -> Tensor:
         """Multiply the codes as they are; the two scales come after the sum."""
-        if not self.codes.is_cpu:
-            return self.plain(x)
-        codes, scale = self.rounded(x.float().reshape(-1, self.in_features))
-        total = torch._int_mm(codes, self.codes.T).mul(scale).mul_(self.scale[:, 0])
-        return total.to(x.dtype).view(*x.shape[:-1], self.out_features)
+        codes, scale = self.rounded(x.float())
+        return torch._int_mm(codes, self.codes.T).mul(scale).mul_(self.scale[:, 0])
 
 
 class Fp8Linear(QuantizedLinear):
