@@ -113,6 +113,7 @@ def test_every_lab_that_builds_is_attacked() -> None:
         "07_grpo",
         "08_distillation",
         "09_quantization",
+        "10_serving",
     }
 
 

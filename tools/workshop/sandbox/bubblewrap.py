@@ -25,6 +25,7 @@ CHECKS_SEEN = (
     "by_imitation",
     "by_judging",
     "by_reward",
+    "by_serving",
     "by_teaching",
     "by_tokens",
     "display",
