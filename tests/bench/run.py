@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import model_speed, reinforcement, serving, training
+from tests.bench import grading, model_speed, reinforcement, serving, training
 from tests.bench.measure import Result, write
 
 BENCHES: dict[str, Callable[[], Result]] = {
@@ -21,6 +21,7 @@ BENCHES: dict[str, Callable[[], Result]] = {
     "cache_bytes": model_speed.cache_bytes,
     "grpo_step": reinforcement.grpo_step,
     "grpo_cost_to_accuracy": reinforcement.grpo_cost_to_accuracy,
+    "grade_class": grading.grade_class,
     "serve_single_vs_llamacpp": serving.serve_single_vs_llamacpp,
     "serve_batch_vs_transformers": serving.serve_batch_vs_transformers,
     "serve_pico_vs_transformers": serving.serve_pico_vs_transformers,

@@ -226,7 +226,7 @@ def test_the_secret_is_private_and_stays(graded):
     assert (
         Course(course).secret() == Course(course).secret() == path.read_text().strip()
     )
-    assert len(list(path.parent.iterdir())) == 1
+    assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
 def feedback(course, learner):

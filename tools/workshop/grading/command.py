@@ -1,7 +1,9 @@
 """`workshop grade`: grade what learners handed in, and show a table."""
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,6 +23,12 @@ __all__ = ["grade"]
     default=Path("."),
     help="The course folder (default: this one).",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Submissions that run at the same time (default: one a core).",
+)
+@click.option("--again", is_flag=True, help="Run everything again, known or not.")
 @click.option("--feedback", is_flag=True, help="Also write the pages for learners.")
 @click.option(
     "--no-sandbox",
@@ -28,15 +36,30 @@ __all__ = ["grade"]
     help="Run without bubblewrap. Only for notebooks that you wrote yourself.",
 )
 def grade(
-    lab: str, learner: str | None, folder: Path, feedback: bool, no_sandbox: bool
+    lab: str,
+    learner: str | None,
+    folder: Path,
+    workers: int | None,
+    again: bool,
+    feedback: bool,
+    no_sandbox: bool,
 ) -> None:
     """Grade the submissions of LAB, such as 02_latent_attention.
 
     Submissions are read from submitted/LEARNER/LAB/. Scores go to the gradebook; what
-    a person must read waits in formgrader. Ends with 1 if a submission was refused.
+    a person must read waits in formgrader. After a power cut, say it again: it goes on
+    where it was. Ends with 1 if a submission was refused.
     """
     try:
-        status = run(lab, learner, folder, feedback=feedback, bare=no_sandbox)
+        status = run(
+            lab,
+            learner,
+            folder,
+            workers=workers or os.cpu_count() or 1,
+            again=again,
+            feedback=feedback,
+            bare=no_sandbox,
+        )
     except SparrowError as error:
         click.echo(str(error), err=True)
         status = error.exit_status
@@ -44,7 +67,14 @@ def grade(
 
 
 def run(
-    lab: str, learner: str | None, folder: Path, *, feedback: bool, bare: bool
+    lab: str,
+    learner: str | None,
+    folder: Path,
+    *,
+    workers: int,
+    again: bool,
+    feedback: bool,
+    bare: bool,
 ) -> int:
     """Grade, and print the table.
 
@@ -55,12 +85,12 @@ def run(
         SparrowError: there is nothing to grade, or no sandbox to grade in.
     """
     from rich.console import Console
-    from rich.text import Text
 
     from workshop.grading import reference, report
+    from workshop.grading.ahead import run_ahead
     from workshop.grading.course import Course, CourseError
     from workshop.grading.pipeline import GradingError, Pipeline
-    from workshop.grading.preprocessors import use_box
+    from workshop.grading.preprocessors import kept_of, released_cells, use_box
     from workshop.grading.submission import RefusedError, examine
     from workshop.sandbox import Box
 
@@ -82,8 +112,10 @@ def run(
     marks: dict[str, list[report.Mark]] = {}
     refused: dict[str, str] = {}
     with ExitStack() as stack:
-        box = stack.enter_context(Box(bare=bare))
-        box.start()  # before anything is written: without a sandbox nothing is
+        count = min(workers, len(submissions))
+        boxes = [stack.enter_context(Box(bare=bare)) for _worker in range(count)]
+        for box in boxes:
+            box.start()  # before anything is written: without a sandbox nothing is
         if bare:
             errors.print(
                 _(
@@ -92,21 +124,26 @@ def run(
                 ),
                 style="yellow",
             )
-        stack.enter_context(use_box(box))
+        stack.enter_context(use_box(boxes[0]))
         pipeline = Pipeline(course)
         pipeline.register(lab)
-        status = stack.enter_context(errors.status(_("Grading")))
-        for at, (name, path) in enumerate(submissions.items()):
-            status.update(
-                Text(
-                    _(
-                        "Grading {name} ({at} of {n})",
-                        name=name,
-                        at=at + 1,
-                        n=len(submissions),
-                    )
-                )
-            )
+        released = released_cells(pipeline.directory.db_url, lab)
+        bar = stack.enter_context(_progress(errors))
+        running = bar.add_task(_("Running"), total=len(submissions))
+        kept = kept_of(course, lab, released)
+        if again:
+            kept.forget()
+        run_ahead(
+            kept,
+            known,
+            submissions,
+            secret=course.secret(),
+            released=released,
+            boxes=boxes,
+            tell=lambda _name: bar.advance(running),
+        )
+        writing = bar.add_task(_("Writing marks"), total=len(submissions))
+        for name, path in submissions.items():
             try:
                 examine(path, lab)
                 pipeline.autograde(lab, name)
@@ -115,8 +152,29 @@ def run(
                     pipeline.feedback(lab, name)
             except (RefusedError, GradingError) as error:
                 refused[name] = str(error)
+            bar.advance(writing)
     _print(screen, errors, report.table(lab, dict(marks), refused), refused)
     return 1 if refused else 0
+
+
+def _progress(errors: Any) -> Any:
+    """A bar for each of the two parts, with the time that is left."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+    )
 
 
 def _print(

@@ -17,6 +17,7 @@ from sparrow.checks.judging import Outcome
 from sparrow.language import _
 from workshop.grading import judge, reference, repair, report
 from workshop.grading.course import Course
+from workshop.grading.kept import Answered, Kept
 from workshop.grading.reference import Reference
 from workshop.grading.submission import examine
 from workshop.sandbox import Box
@@ -28,6 +29,8 @@ __all__ = [
     "RepairCells",
     "RunInSandbox",
     "SanitizeAnswers",
+    "kept_of",
+    "released_cells",
     "use_box",
 ]
 
@@ -108,28 +111,42 @@ def _known(notebook: Any, lab: Reference) -> list[repair.Known]:
     return sorted(found, key=lambda each: order.get(each.grade_id, len(order)))
 
 
+def released_cells(db_url: str, lab: str) -> dict[str, str]:
+    """grade_id -> the source that learners were given."""
+    with Gradebook(db_url) as gradebook:
+        notebook = gradebook.find_notebook(lab, lab)
+        return {each.name: each.source or "" for each in notebook.source_cells}
+
+
+def kept_of(course: Course, lab: str, released: dict[str, str]) -> Kept:
+    """What is known of the lab's submissions."""
+    return Kept(course.root, lab, {**released, "": course.secret()})
+
+
 class RunInSandbox(NbGraderPreprocessor):  # type: ignore[misc]
     """In place of nbgrader's Execute: run the exercises, and keep their outcomes."""
 
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
         """Put the outcomes into `resources["sparrow"]`; the notebook stays as it is."""
         course, lab = _lab(resources)
-        answers, others = {}, []
-        for cell in nb.cells:
-            if cell.cell_type != "code":
-                continue
-            others.append(cell.source)
-            if grade_id := cell.metadata.get("nbgrader", {}).get("grade_id"):
-                answers[grade_id] = cell.source
         about = resources["nbgrader"]
-        with Gradebook(about["db_url"]) as gradebook:
-            notebook = gradebook.find_notebook(about["notebook"], about["assignment"])
-            released = {each.name: each.source or "" for each in notebook.source_cells}
         folder = course.submissions(about["assignment"]).get(about["student"])
-        with _box() as box:
-            outcomes = judge.grade(
-                box, lab, answers, others, course.secret(), released, folder
-            )
+        answered = Answered.of(nb, folder)
+        released = released_cells(about["db_url"], about["notebook"])
+        kept = kept_of(course, lab.lab, released)
+        outcomes = kept.find(answered)
+        if outcomes is None:
+            with _box() as box:
+                outcomes = judge.grade(
+                    box,
+                    lab,
+                    answered.answers,
+                    answered.others,
+                    course.secret(),
+                    released,
+                    folder,
+                )
+            kept.keep(answered, outcomes)
         resources["sparrow"] = outcomes
         return nb, resources
 
