@@ -21,6 +21,7 @@ __all__ = ["main"]
         "build": "workshop.build.command:build",
         "book": "workshop.book:book",
         "grade": "workshop.grading.command:grade",
+        "marks": "workshop.marks:marks",
         "checkpoint": "workshop.checkpoints:checkpoint",
         "architecture": "workshop.architecture:architecture",
         "sizes": "workshop.sizes:sizes",

@@ -16,7 +16,7 @@ from workshop.grading.course import CONFIG, Course
 from workshop.grading.reference import Reference
 from workshop.grading.report import Mark
 
-__all__ = ["GradingError", "Pipeline"]
+__all__ = ["GradingError", "Pipeline", "own_programs"]
 
 
 class GradingError(SparrowError):
@@ -85,7 +85,7 @@ class Pipeline:
         self.directory.student_id = learner
         made = converter(coursedir=self.directory, config=self.config)
         made.force = True
-        with _listening(made) as heard, _inside(self.course.root), _own_programs():
+        with _listening(made) as heard, _inside(self.course.root), own_programs():
             try:
                 made.start()
             except SparrowError:
@@ -126,7 +126,7 @@ def _listening(converter: Any) -> Iterator[_Heard]:
 
 
 @contextmanager
-def _own_programs() -> Iterator[None]:
+def own_programs() -> Iterator[None]:
     """nbgrader calls `alembic`, which lies beside our Python, on the path or not."""
     before = os.environ.get("PATH", "")
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), before])
