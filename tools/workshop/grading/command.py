@@ -88,7 +88,7 @@ def run(
 
     from workshop.grading import reference, report
     from workshop.grading.ahead import run_ahead
-    from workshop.grading.course import Course, CourseError
+    from workshop.grading.course import Course
     from workshop.grading.pipeline import GradingError, Pipeline
     from workshop.grading.preprocessors import kept_of, released_cells, use_box
     from workshop.grading.submission import RefusedError, examine
@@ -96,18 +96,7 @@ def run(
 
     course = Course.at(folder)
     known = reference.read(course.reference_path(lab))
-    submissions = course.submissions(lab)
-    if learner is not None:
-        submissions = {k: v for k, v in submissions.items() if k == learner}
-    if not submissions:
-        raise CourseError(
-            _(
-                "Nothing has been handed in for {lab}: submissions are read from "
-                "{folder}.",
-                lab=lab,
-                folder=course.root / "submitted" / (learner or "*") / lab,
-            )
-        )
+    submissions = _handed_in(course, lab, learner)
     screen, errors = Console(), Console(stderr=True)
     marks: dict[str, list[report.Mark]] = {}
     refused: dict[str, str] = {}
@@ -155,6 +144,29 @@ def run(
             bar.advance(writing)
     _print(screen, errors, report.table(lab, dict(marks), refused), refused)
     return 1 if refused else 0
+
+
+def _handed_in(course: Any, lab: str, learner: str | None) -> dict[str, Path]:
+    """Learner -> the folder with their submission.
+
+    Raises:
+        CourseError: there is none.
+    """
+    from workshop.grading.course import CourseError
+
+    submissions: dict[str, Path] = course.submissions(lab)
+    if learner is not None:
+        submissions = {k: v for k, v in submissions.items() if k == learner}
+    if not submissions:
+        raise CourseError(
+            _(
+                "Nothing has been handed in for {lab}: submissions are read from "
+                "{folder}.",
+                lab=lab,
+                folder=course.root / "submitted" / (learner or "*") / lab,
+            )
+        )
+    return submissions
 
 
 def _progress(errors: Any) -> Any:
