@@ -1,0 +1,1 @@
+"""What learners hand in: taken whole, written down for good, found again."""
