@@ -194,11 +194,15 @@ class Worker:
             outputs = self._engine.step()
         except Exception as error:  # one bad step must not end the server
             LOG.exception("a step failed")
-            for request, listener in list(self._listeners.items()):
-                self._call(listener.loop, listener.hear, error)
+            failed, self._listeners = self._listeners, {}
+            for request in failed:
                 self._engine.abort(request)
-            self._listeners.clear()
+            self.stats = self._engine.stats()
+            for listener in failed.values():
+                self._call(listener.loop, listener.hear, error)
             return
+        # Before anybody hears of it: who reads the last word may ask how things stand.
+        self.stats = self._engine.stats()
         news: dict[asyncio.AbstractEventLoop, list[tuple[Listener, int, Output]]] = {}
         for output in outputs:
             listener = self._listeners[output.request]
