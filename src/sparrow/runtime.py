@@ -264,6 +264,12 @@ def course_folder() -> Path:
     return home_folder() / "course"
 
 
+def exchange_window() -> Path | None:
+    """Where a classroom takes submissions; None: there is no hub."""
+    told = os.environ.get("SPARROW_EXCHANGE")
+    return Path(told) if told else None
+
+
 def notebook_in_session() -> Path | None:
     """The notebook that this kernel belongs to, where Jupyter says it."""
     told = os.environ.get("JPY_SESSION_NAME")

@@ -117,7 +117,8 @@ class Room:
             place.shared.mkdir(parents=True)
             for each in (Path(sys.prefix) / "share").iterdir():
                 (place.environment / "share" / each.name).symlink_to(each)
-            shutil.copytree(REPOSITORY / "labs/tour", place.labs / "tour")
+            for lab in ("tour", "00_preflight"):
+                shutil.copytree(REPOSITORY / "labs" / lab, place.labs / lab)
             shutil.copy(REPOSITORY / "book/_theme/static/sparrow.svg", place.shared)
             place.book.mkdir()
             (place.book / "index.html").write_text("<h1>The book</h1>", "utf-8")

@@ -1,9 +1,12 @@
 """A real hub on this machine: people log in with their cards and stay apart."""
 
+import json
 import os
 import re
 import shutil
+import subprocess
 import sys
+import time
 
 import httpx
 import pytest
@@ -57,12 +60,12 @@ for path in {paths!r}:
 def test_a_server_runs_as_its_person_with_labs_and_without_settings_of_ours(amina):
     said = amina.ask(
         "import os, pwd, pathlib\n"
-        "print(pwd.getpwuid(os.getuid()).pw_name, os.listdir('labs'))\n"
+        "print(pwd.getpwuid(os.getuid()).pw_name, sorted(os.listdir('labs')))\n"
         "print(oct(os.stat('.').st_mode & 0o777), 'WORKSHOP_SETTINGS' in os.environ)\n"
         "open('mine.txt', 'w').write('work')\n"
         "print(oct(os.stat('mine.txt').st_mode & 0o777))\n"
     ).split("\n")
-    assert said == [f"{amina.account} ['tour']", "0o700 False", "0o600"]
+    assert said == [f"{amina.account} ['00_preflight', 'tour']", "0o700 False", "0o600"]
 
 
 def test_nobody_reads_anothers_home_the_course_or_the_hubs_state(room, amina, diaye):
@@ -146,6 +149,54 @@ def test_somebody_comes_late_and_somebody_leaves(room):
         with room.visitor() as again:
             answer = room.log_in(again, account, room.passcodes[account])
             assert "do not belong together" in answer.text
+
+
+HAND_IN = """
+import json
+import os
+from sparrow.lab import start
+lab = start("00_preflight")
+lab.submit(os.path.expanduser("~/labs/00_preflight/00_preflight.ipynb"))
+"""
+
+
+def test_a_lab_is_handed_in_and_collected_and_nobody_else_can_reach_it(room, amina):
+    said = amina.ask(HAND_IN)
+    assert "Handed in. Your receipt:" in said, said
+    receipt = json.loads(amina.ask(f"print(open({said.split()[-1]!r}).read())"))
+    assert receipt["learner"] == amina.account
+    assert receipt["lab"] == "00_preflight"
+    window = room.place.window
+    said = amina.ask(f"import os; print(os.listdir({str(room.place.course)!r}))")
+    assert "PermissionError" in said
+    said = amina.ask(f"import os; os.unlink({str(window)!r})")
+    assert "PermissionError" in said
+    listed = room.run("submissions", "list")
+    assert "1 submissions; the record is whole." in listed
+    assert receipt["hash"][:12] in listed
+    said = room.run("submissions", "collect", "00_preflight")
+    assert "Collected 1 submissions" in said
+    place = room.place.course / "submitted" / amina.account / "00_preflight"
+    handed_in = (place / "00_preflight.ipynb").read_bytes()
+    assert (
+        handed_in == (room.place.labs / "00_preflight/00_preflight.ipynb").read_bytes()
+    )
+    owner = room.place.course.stat().st_uid
+    assert {each.stat().st_uid for each in (place, *place.iterdir())} == {owner}
+
+
+def test_what_was_acknowledged_survives_a_power_cut(room, amina):
+    before = room.run("submissions", "list")
+    room.kill()
+    subprocess.run(["pkill", "-9", "-f", str(room.place.window)], check=False)
+    assert "wait a minute" in amina.ask(HAND_IN)
+    assert room.run("submissions", "list") == before
+    room.start()
+    until = time.monotonic() + 30
+    while "Handed in" not in (said := amina.ask(HAND_IN)):
+        assert time.monotonic() < until, said
+        time.sleep(0.5)
+    assert "2 submissions; the record is whole." in room.run("submissions", "list")
 
 
 def test_a_hub_that_was_killed_comes_back_with_homes_log_ins_and_servers(room, amina):

@@ -18,6 +18,7 @@ __all__ = ["main"]
         "doctor": "workshop.doctor:doctor",
         "hub": "workshop.hub.command:hub",
         "roster": "workshop.classroom.command:roster",
+        "submissions": "workshop.exchange.command:submissions",
         "build": "workshop.build.command:build",
         "book": "workshop.book:book",
         "grade": "workshop.grading.command:grade",

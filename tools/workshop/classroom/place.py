@@ -52,6 +52,11 @@ class Place:
         return self.shared / "labs"
 
     @property
+    def window(self) -> Path:
+        """The socket at which labs are handed in; the folder is the instructor's."""
+        return self.shared / "exchange" / "window"
+
+    @property
     def course(self) -> Path:
         """The course folder."""
         return self.classroom.places.course

@@ -5,8 +5,8 @@ files decides it.
 """
 
 import hashlib
-import os
 import re
+import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ class Desk:
         _look_at(learner, files)
         place = self.kept / lab / learner
         runtime.writable_folder(place)
-        coming = place / f".coming-{os.getpid()}" / lab
+        coming = place / f".coming-{secrets.token_hex(8)}" / lab
         try:
             self._write(coming, files)
             # `examine` reads the learner's name in the folder above.

@@ -11,7 +11,7 @@ import nbformat
 from sparrow.errors import SparrowError
 from sparrow.language import _
 
-__all__ = ["MAX_MIB", "RefusedError", "examine"]
+__all__ = ["MAX_FOLDER_MIB", "MAX_MIB", "MIB", "RefusedError", "examine"]
 
 MAX_MIB = 20  # of one notebook; with its plots a lab needs 2
 MAX_FOLDER_MIB = 200  # of everything that is handed in beside it

@@ -10,9 +10,12 @@ What JupyterHub's security overview asks for, and where it is done:
     hub and proxy not in reach both listen on 127.0.0.1; tokens are made by JupyterHub
 """
 
+import json
+import os
 import secrets
 import socket
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +38,8 @@ FRAMES = {"headers": {"Content-Security-Policy": "frame-ancestors 'self'"}}
 
 
 def where_labs_are_fetched(place: Place) -> dict[str, str]:
-    """What a learner's server is told about the labs; the exchange takes this over."""
-    return {"SPARROW_LABS": str(place.labs)}
+    """What a learner's server is told: where labs come from, and where they go."""
+    return {"SPARROW_LABS": str(place.labs), "SPARROW_EXCHANGE": str(place.window)}
 
 
 def configure(c: Any, classroom: Classroom) -> None:
@@ -209,6 +212,7 @@ def _services(c: Any, place: Place, inside: ports.Inside) -> None:
                 "services": ["idle-culler"],
             }
         )
+    hub.services.append(_exchange(place))
     if (place.book / "index.html").exists():
         serve = [sys.executable, "-I", "-m", "workshop.hub.book_service"]
         address = f"http://127.0.0.1:{inside.book}"
@@ -224,3 +228,24 @@ def _services(c: Any, place: Place, inside: ports.Inside) -> None:
         )
         name = tls.host(place.classroom) if origin_a_person(place.classroom) else ""
         c.Proxy.extra_routes = {f"{name}/book/": address}
+
+
+def _exchange(place: Place) -> dict[str, Any]:
+    """The window at which learners hand in; it runs as the instructor."""
+    classroom = place.classroom
+    owner = place.course.stat()
+    place.window.parent.mkdir(mode=0o755, exist_ok=True)
+    os.chown(place.window.parent, owner.st_uid, owner.st_gid)
+    told = {
+        "socket": str(place.window),
+        "course": str(place.course),
+        "deadlines": {lab: at.isoformat() for lab, at in classroom.deadlines.items()},
+        "late": asdict(classroom.late),
+    }
+    serve = [sys.executable, "-I", "-m", "workshop.exchange.service"]
+    return {
+        "name": "exchange",
+        "command": [*serve, json.dumps(told)],
+        "user": classroom.hub.instructor,
+        "cwd": "/",
+    }

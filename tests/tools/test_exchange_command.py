@@ -1,0 +1,61 @@
+"""`workshop submissions` shows what came, and says in one sentence what is wrong."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.tools import small_course
+from tests.tools.small_course import LAB
+from tests.tools.test_exchange_desk import notebook
+from workshop.classroom.settings import read
+from workshop.exchange.command import submissions
+from workshop.exchange.desk import Desk
+from workshop.grading.course import Course
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    course = tmp_path / "course"
+    course.mkdir()
+    small_course.make(course, monkeypatch)
+    path = tmp_path / "workshop.toml"
+    path.write_text(f'[places]\ncourse = "{course}"\n')
+    return path
+
+
+def run(settings: Path, *arguments: str) -> tuple[int, str]:
+    ran = CliRunner().invoke(submissions, ["--settings", str(settings), *arguments])
+    return ran.exit_code, ran.output
+
+
+def test_what_came_is_listed_and_collected(settings: Path) -> None:
+    assert run(settings, "list")[1].endswith("0 submissions; the record is whole.\n")
+    desk = Desk(Course.at(settings.parent / "course"), read(settings))
+    desk.take("amina", LAB, notebook(), datetime.now(UTC))
+    status, said = run(settings, "list", "--learner", "amina")
+    assert status == 0
+    assert "amina" in said
+    status, said = run(settings, "collect", LAB)
+    assert (status, said.split(".")[0]) == (0, f"Collected 1 submissions of {LAB}")
+    assert (settings.parent / "course/submitted/amina" / LAB).is_dir()
+
+
+def test_a_record_that_was_changed_is_told_in_one_sentence(settings: Path) -> None:
+    desk = Desk(Course.at(settings.parent / "course"), read(settings))
+    desk.take("amina", LAB, notebook(), datetime.now(UTC))
+    desk.take("amina", LAB, notebook(2), datetime.now(UTC))
+    path = desk.record.path
+    path.write_bytes(path.read_bytes().replace(b"amina", b"mallo", 1))
+    for command in (["list"], ["collect", LAB]):
+        status, said = run(settings, *command)
+        assert status == 1
+        assert said.startswith("Line 1 of ")
+        assert said.count("\n") == 1
+
+
+def test_settings_that_are_not_there(settings: Path) -> None:
+    status, said = run(settings.with_name("other.toml"), "list")
+    assert status == 2
+    assert said.count("\n") == 1

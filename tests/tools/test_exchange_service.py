@@ -1,0 +1,112 @@
+"""At the window everybody is served, and nobody can be somebody else."""
+
+import getpass
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from sparrow.errors import LabError, StorageError
+from sparrow.lab.window import hand_in_at
+from tests.tools import small_course
+from tests.tools.small_course import LAB
+from tests.tools.test_exchange_desk import NAME, notebook
+from workshop.classroom.settings import from_tables
+from workshop.exchange.desk import Desk
+from workshop.exchange.service import Window
+from workshop.grading.course import Course
+
+
+@pytest.fixture
+def window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
+    course = small_course.make(tmp_path, monkeypatch)
+    desk = Desk(Course(course), from_tables({}, tmp_path))
+    with Window(tmp_path / "window", desk) as made:
+        thread = threading.Thread(target=made.serve_forever, daemon=True)
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+def say(window: Window, text: bytes) -> dict[str, object]:
+    """Whatever somebody sends, and then nothing more."""
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(10)
+        line.connect(str(window.server_address))
+        line.sendall(text)
+        line.shutdown(socket.SHUT_WR)
+        with line.makefile("rb") as heard:
+            return json.loads(heard.readline())
+
+
+def test_the_receipt_names_whose_process_it_was_and_what_came(window: Window) -> None:
+    path = Path(str(window.server_address))
+    begun = datetime.now(UTC)
+    files = {**notebook(), "model.safetensors": b"\n{}\n" * 1000}
+    receipt = hand_in_at(path, LAB, files)
+    assert receipt["learner"] == getpass.getuser()
+    assert abs((datetime.fromisoformat(receipt["at"]) - begun).total_seconds()) < 60
+    (kept,) = window.desk.receipts()
+    assert kept.hash == receipt["hash"]
+    window.desk.collect(LAB)
+    place = window.desk.course.root / "submitted" / receipt["learner"] / LAB
+    assert (place / "model.safetensors").read_bytes() == files["model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"\n",
+        b"[1]\n",
+        b"{\n",
+        b'{"lab": 1}\n',
+        b'{"lab": "00_preflight", "files": {"a": -1}}\n',
+        b'{"lab": "00_preflight", "files": {"a": "x"}}\n',
+        b'{"lab": "00_preflight", "files": {"a": 10}}\nshort',
+        b'{"lab": "00_preflight", "files": {"a": 1e99}}\n',
+        b'{"learner": "eve", "lab": "00_preflight", "files": {}}\n',
+        b"x" * 2**17,
+        b'{"lab": "../..", "files": {"a": 1}}\n1',
+        b'{"lab": "00_preflight", "files": {"a": 1000000000000}}\n',
+    ],
+)
+def test_nonsense_is_refused_and_the_next_one_is_served(
+    window: Window, text: bytes
+) -> None:
+    assert "refused" in say(window, text)
+    assert window.desk.receipts() == []
+    assert hand_in_at(Path(str(window.server_address)), LAB, notebook())["number"] == 1
+
+
+def test_who_says_to_be_somebody_else_is_not(window: Window) -> None:
+    files = notebook()
+    header = {"learner": "eve", "lab": LAB, "files": {NAME: len(files[NAME])}}
+    told = say(window, json.dumps(header).encode() + b"\n" + files[NAME])
+    assert told["receipt"]["learner"] == getpass.getuser()  # type: ignore[index]
+
+
+def test_a_refusal_is_the_sentence_that_the_learner_reads(window: Window) -> None:
+    path = Path(str(window.server_address))
+    with pytest.raises(LabError, match="There is no notebook"):
+        hand_in_at(path, LAB, {"other.ipynb": b"{}"})
+    with pytest.raises(StorageError, match="wait a minute"):
+        hand_in_at(path.with_name("nobody"), LAB, notebook())
+
+
+def test_thirty_at_the_same_moment_are_all_taken(window: Window) -> None:
+    path = Path(str(window.server_address))
+    with ThreadPoolExecutor(30) as class_:
+        asked = [
+            class_.submit(hand_in_at, path, LAB, notebook(number))
+            for number in range(30)
+        ]
+        numbers = sorted(each.result()["number"] for each in asked)
+    assert numbers == list(range(1, 31))
+    assert len(window.desk.receipts()) == 30

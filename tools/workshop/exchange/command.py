@@ -1,0 +1,96 @@
+"""`workshop submissions`: what was handed in, is it untouched, put it in its place."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sparrow.errors import SparrowError
+from sparrow.language import _
+
+if TYPE_CHECKING:
+    from workshop.exchange.desk import Desk
+
+__all__ = ["submissions"]
+
+
+@click.group()
+@click.option(
+    "--settings",
+    "path",
+    type=click.Path(path_type=Path),
+    default=Path("workshop.toml"),
+    help="The settings of the workshop (default: workshop.toml here).",
+)
+@click.pass_context
+def submissions(context: click.Context, path: Path) -> None:
+    """See what learners handed in, and put it where grading reads it."""
+    context.obj = path
+
+
+def _desk(path: Path) -> "Desk":
+    from workshop.classroom import settings
+    from workshop.exchange.desk import Desk
+    from workshop.grading.course import Course
+
+    classroom = settings.read(path)
+    return Desk(Course.at(classroom.places.course), classroom)
+
+
+def _say(error: SparrowError) -> None:
+    click.echo(str(error), err=True)
+    click.get_current_context().exit(error.exit_status)
+
+
+@submissions.command("list")
+@click.option("--learner", help="Only this account.")
+@click.pass_obj
+def list_(path: Path, learner: str | None) -> None:
+    """Show every submission, oldest first; check that the record is whole."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    try:
+        found = _desk(path).receipts(learner)
+    except SparrowError as error:
+        return _say(error)
+    table = Table(*(_("No."), _("Time"), _("Learner"), _("Lab"), _("Late"), _("Hash")))
+    for each in found:
+        late = _("{n} min", n=-(-each.late_s // 60)) if each.late_s else ""
+        row = (str(each.number), each.at, each.learner, each.lab, late, each.hash[:12])
+        table.add_row(*map(Text, row))
+    Console().print(table)
+    click.echo(_("{n} submissions; the record is whole.", n=len(found)))
+
+
+@submissions.command()
+@click.argument("lab")
+@click.pass_obj
+def collect(path: Path, lab: str) -> None:
+    """Put everybody's latest submission of LAB where `workshop grade` reads it."""
+    try:
+        desk = _desk(path)
+        found = desk.collect(lab)
+        _give_to_owner(desk.course.root)
+    except SparrowError as error:
+        return _say(error)
+    click.echo(
+        _("Collected {n} submissions of {lab}.", n=len(found), lab=lab)
+        + " "
+        + _(
+            "Next: workshop grade {lab} --course {folder}",
+            lab=lab,
+            folder=desk.course.root,
+        )
+    )
+
+
+def _give_to_owner(course: Path) -> None:
+    """What root has written belongs to whoever has the course."""
+    if os.geteuid() == 0:
+        owner = course.stat()
+        place = course / "submitted"
+        for each in (place, *place.rglob("*")):
+            os.chown(each, owner.st_uid, owner.st_gid, follow_symlinks=False)
