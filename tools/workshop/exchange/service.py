@@ -76,7 +76,7 @@ class _Visit(socketserver.StreamRequestHandler):
         told = json.loads(self.rfile.readline(HEADER_BYTES))
         sizes = {str(name): int(size) for name, size in told["files"].items()}
         if min(sizes.values(), default=0) < 0:
-            raise ValueError("a file of less than nothing")
+            raise ValueError("negative size")
         if sum(sizes.values()) > MAX_FOLDER_MIB * MIB:
             raise RefusedError(
                 _(
@@ -86,7 +86,7 @@ class _Visit(socketserver.StreamRequestHandler):
             )
         files = {name: self.rfile.read(size) for name, size in sizes.items()}
         if any(len(files[name]) != size for name, size in sizes.items()):
-            raise ValueError("it was cut off")
+            raise ValueError("cut off")
         receipt = self.server.desk.take(
             account_of(self.connection), str(told["lab"]), files, datetime.now(UTC)
         )
