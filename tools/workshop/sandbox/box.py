@@ -75,10 +75,12 @@ class Box:
 
     Args:
         bare: no sandbox, only limits. For an instructor's own notebooks.
+        core: the one core that all inside stays on, so that it cannot slow a box on
+            another; None for all.
     """
 
-    def __init__(self, *, bare: bool = False) -> None:
-        self.bare = bare
+    def __init__(self, *, bare: bool = False, core: int | None = None) -> None:
+        self.bare, self.core = bare, core
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
@@ -123,8 +125,9 @@ class Box:
 
     def _command(self, number: int) -> list[str]:
         if self.bare:
-            return [sys.executable, *start_code(Path(__file__).parent, number, "bare")]
-        return command(number)
+            code = start_code(Path(__file__).parent, number, "bare", self.core)
+            return [sys.executable, *code]
+        return command(number, self.core)
 
     def close(self) -> None:
         """End everything inside."""

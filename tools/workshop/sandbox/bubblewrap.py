@@ -56,7 +56,7 @@ class SandboxError(SparrowError):
     """The sandbox is missing, or cannot work on this machine."""
 
 
-def command(socket_number: int) -> list[str]:
+def command(socket_number: int, core: int | None = None) -> list[str]:
     """The command line that starts the warm process inside bubblewrap.
 
     Raises:
@@ -92,14 +92,17 @@ def command(socket_number: int) -> list[str]:
             ]
         ),
         *("--dev", "/dev", "--dir", "/tmp", "--dir", scratch),
+        *("--ro-bind", "/dev/null", "/dev/zero"),  # mapped, it is memory of nobody
         *("--remount-ro", "/dev", "--remount-ro", "/"),
         *("--chdir", scratch),
         sys.executable,
-        *start_code(INSIDE, socket_number, "root" if is_root else "user"),
+        *start_code(INSIDE, socket_number, "root" if is_root else "user", core),
     ]
 
 
-def start_code(folder: Path, socket_number: int, how: str) -> list[str]:
+def start_code(
+    folder: Path, socket_number: int, how: str, core: int | None = None
+) -> list[str]:
     """Python's arguments that start the warm process from `folder`/inside."""
     paths = [str(folder), str(Path(sparrow.__file__).parents[1])]
     # Torch imports dill where it is installed, and dill wants a folder to write in.
@@ -107,7 +110,8 @@ def start_code(folder: Path, socket_number: int, how: str) -> list[str]:
         f"import sys; sys.path += {paths!r}; sys.modules['dill'] = None; "
         "from inside import warm; sys.exit(warm.main(sys.argv[1:]))"
     )
-    return ["-s", "-B", "-c", code, str(socket_number), how]
+    stay = [] if core is None else [str(core)]
+    return ["-s", "-B", "-c", code, str(socket_number), how, *stay]
 
 
 def _as_root() -> list[str]:

@@ -69,9 +69,8 @@ def _separate(limits: dict[str, Any]) -> None:
 
 def _confine(reply: int, limits: dict[str, Any], bare: bool) -> None:
     """In the new process: nothing inherited, nothing to gain, everything bounded."""
-    if bare:
-        os.setsid()
-    else:
+    os.setsid()  # a signal to its whole group must not reach us
+    if not bare:
         kernel.unshare(kernel.NEW_MOUNTS)
         kernel.mount("proc", "/proc", extra=kernel.NO_EXEC)
         kernel.forbid_namespaces()

@@ -1,12 +1,14 @@
 """Refuse the system calls that no exercise needs and that the limits do not bind.
 
-Memory behind `memfd_create` and System V segments belongs to no process, so the limit
-on memory does not see it. The rest is depth: fewer doors to the kernel.
+Memory behind `memfd_create`, System V segments and shared mappings without a file
+belongs to no process, so the limit on memory does not see it. A run that chose its own
+core could slow its neighbours. The rest is depth: fewer doors to the kernel.
 """
 
 import ctypes
 import errno
 import platform
+from collections.abc import Sequence
 
 __all__ = ["refuse_needless_calls"]
 
@@ -43,6 +45,7 @@ X86_64 = {
     "memfd_create": 319,
     "bpf": 321,
     "userfaultfd": 323,
+    "sched_setaffinity": 203,
 }
 AARCH64 = {
     "umount2": 39,
@@ -66,12 +69,15 @@ AARCH64 = {
     "memfd_create": 279,
     "bpf": 280,
     "userfaultfd": 282,
+    "sched_setaffinity": 122,
 }
 MACHINES = {"x86_64": (0xC000003E, X86_64), "aarch64": (0xC00000B7, AARCH64)}
+MAP = {"x86_64": 9, "aarch64": 222}  # mmap
+SHARED_WITHOUT_FILE = 0x01 | 0x20
 
-LOAD, JUMP_EQUAL, JUMP_AT_LEAST, ANSWER = 0x20, 0x15, 0x35, 0x06
+LOAD, AND, JUMP_EQUAL, JUMP_AT_LEAST, ANSWER = 0x20, 0x54, 0x15, 0x35, 0x06
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | errno.EPERM
-AT_NUMBER, AT_MACHINE = 0, 4
+AT_NUMBER, AT_MACHINE, AT_FOURTH = 0, 4, 16 + 3 * 8  # both know little endian only
 X32 = 0x40000000  # the same calls by other numbers
 SET_SECCOMP, FILTER = 22, 2
 
@@ -98,18 +104,35 @@ def refuse_needless_calls() -> None:
         return
     machine, calls = MACHINES[platform.machine()]
     numbers = sorted({*calls.values(), *SAME_EVERYWHERE.values()})
-    to_refuse = len(numbers) + 2  # steps between here and the answers at the end
-    steps = [
-        _Step(LOAD, 0, 0, AT_MACHINE),
-        _Step(JUMP_EQUAL, 0, to_refuse, machine),
-        _Step(LOAD, 0, 0, AT_NUMBER),
-        _Step(JUMP_AT_LEAST, to_refuse - 2, 0, X32),
-    ]
-    for position, number in enumerate(numbers):
-        steps.append(_Step(JUMP_EQUAL, len(numbers) - position, 0, number))
-    steps += [_Step(ANSWER, 0, 0, ALLOW), _Step(ANSWER, 0, 0, REFUSE)]
+    steps = _steps(machine, numbers, MAP[platform.machine()])
     array = (_Step * len(steps))(*steps)
     program = _Program(len(steps), array)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(SET_SECCOMP, FILTER, ctypes.byref(program), 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def _steps(machine: int, numbers: Sequence[int], map_number: int) -> list[_Step]:
+    """The filter. A jump says how many steps are left out after its own."""
+    length = 4 + len(numbers) + 6
+    allow, refuse = length - 2, length - 1
+    steps: list[_Step] = []
+
+    def add(code: int, value: int, *, then: int = 0, otherwise: int = 0) -> None:
+        after = len(steps) + 1
+        skips = [to - after if to else 0 for to in (then, otherwise)]
+        steps.append(_Step(code, *skips, value))
+
+    add(LOAD, AT_MACHINE)
+    add(JUMP_EQUAL, machine, otherwise=refuse)  # a program of 32 bits, say
+    add(LOAD, AT_NUMBER)
+    add(JUMP_AT_LEAST, X32, then=refuse)
+    for number in numbers:
+        add(JUMP_EQUAL, number, then=refuse)
+    add(JUMP_EQUAL, map_number, otherwise=allow)
+    add(LOAD, AT_FOURTH)
+    add(AND, SHARED_WITHOUT_FILE)
+    add(JUMP_EQUAL, SHARED_WITHOUT_FILE, then=refuse, otherwise=allow)
+    add(ANSWER, ALLOW)
+    add(ANSWER, REFUSE)
+    return steps
