@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from click.testing import CliRunner
+from nbgrader.api import Gradebook
 
 from tests.tools import small_course
 from tests.tools.small_course import LAB
@@ -19,6 +20,7 @@ from workshop.grading.command import grade
 from workshop.grading.course import Course
 from workshop.grading.kept import FOLDER
 from workshop.grading.pipeline import Pipeline
+from workshop.grading.written import alone
 
 pytestmark = pytest.mark.needs_bubblewrap
 LEARNERS = [f"learner{number:02}" for number in range(4)]
@@ -89,6 +91,46 @@ def test_everybody_is_run_once_and_what_is_known_not_again(
     assert len(calls) == before + len(LEARNERS)
 
 
+def test_what_went_wrong_is_told_in_one_line_a_learner(course: Path) -> None:
+    small_course.hand_in(
+        course, LEARNERS[1], small_course.answered(answer_0_2="while True: pass")
+    )
+    ran = run(course, "--workers", "2")
+    told = " ".join(ran.output.split("What went wrong")[1].split())
+    assert "│ learner01 │ 0.1, 0.3: Nothing is written yet" in told
+    assert "│ 0.2: It took longer than 3 s and was stopped" in told
+    assert "learner00" not in told
+    (course / "submitted" / LEARNERS[1]).rename(course / "gone")
+    assert "What went wrong" not in run(course).output
+
+
+def test_a_mark_that_a_person_gave_is_not_asked_for_again(course: Path) -> None:
+    assert run(course).exit_code == 0
+    url = Pipeline(Course(course)).directory.db_url
+    with Gradebook(url) as gradebook:
+        grade = gradebook.find_grade("answer-0-6", LAB, LAB, LEARNERS[0])
+        grade.manual_score, grade.needs_manual_grade = 2.0, False
+        gradebook.db.commit()
+    small_course.hand_in(course, LEARNERS[1], written(55))  # late
+    assert run(course).exit_code == 0
+    with Gradebook(url) as gradebook:
+        grade = gradebook.find_grade("answer-0-6", LAB, LAB, LEARNERS[0])
+        assert (grade.manual_score, grade.needs_manual_grade) == (2.0, False)
+    # A gradebook that is gone is filled again, whatever was remembered.
+    (course / "gradebook.db").unlink()
+    assert run(course).exit_code == 0
+    assert all(total == 10 for total in totals(course))
+
+
+def test_two_gradings_do_not_write_at_once(course: Path) -> None:
+    with alone(course):
+        ran = run(course)
+    assert ran.exit_code == 1
+    assert "Another `workshop grade` works on" in ran.output
+    assert not (course / "gradebook.db").exists()
+    assert run(course).exit_code == 0
+
+
 def test_one_broken_submission_stops_nobody(course: Path) -> None:
     broken = course / "submitted" / LEARNERS[3] / LAB / f"{LAB}.ipynb"
     broken.write_text("{")
@@ -118,8 +160,9 @@ def real_course(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("part", ["running", "writing"])
 def test_killed_in_the_middle_it_goes_on_and_loses_nothing(
-    real_course: Path, monkeypatch: pytest.MonkeyPatch
+    real_course: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     code = "from workshop.cli import main; main()"
     told = ["grade", REAL, "--course", str(real_course), "--workers", "1"]
@@ -131,8 +174,9 @@ def test_killed_in_the_middle_it_goes_on_and_loses_nothing(
         start_new_session=True,
     )
     kept = real_course / FOLDER / REAL
+    pattern = "*.json" if part == "running" else "written/*"
     until = time.monotonic() + 90
-    while len(list(kept.glob("*.json"))) < 2 and time.monotonic() < until:
+    while len(list(kept.glob(pattern))) < 2 and time.monotonic() < until:
         assert running.poll() is None, "it ended too early"
         time.sleep(0.01)
     os.killpg(running.pid, signal.SIGKILL)
@@ -145,3 +189,11 @@ def test_killed_in_the_middle_it_goes_on_and_loses_nothing(
     assert len(calls) == len(LEARNERS) - done
     assert ran.output.count("learner0") == len(LEARNERS)
     assert "–" not in ran.output
+    scores = {
+        each.student.id: each.score
+        for each in Gradebook(
+            Pipeline(Course(real_course)).directory.db_url
+        ).assignment_submissions(REAL)
+    }
+    assert sorted(scores) == LEARNERS
+    assert len(set(scores.values())) == 1

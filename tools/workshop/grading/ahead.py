@@ -11,6 +11,7 @@ from queue import SimpleQueue
 
 import nbformat
 
+from sparrow.checks.judging import Outcome
 from sparrow.errors import SparrowError
 from workshop.grading import judge
 from workshop.grading.kept import Answered, Kept
@@ -30,7 +31,7 @@ def run_ahead(
     released: Mapping[str, str],
     boxes: list[Box],
     tell: Callable[[str], None],
-) -> None:
+) -> dict[str, dict[str, Outcome]]:
     """Grade what is not known yet; a submission that fails is left for later.
 
     Args:
@@ -41,17 +42,20 @@ def run_ahead(
         released: grade_id -> the source that learners were given.
         boxes: one for each worker.
         tell: told each learner's name when they are done.
+
+    Returns:
+        Learner -> exercise -> outcome, but for those that failed.
     """
     free: SimpleQueue[Box] = SimpleQueue()
     for box in boxes:
         free.put(box)
 
-    def grade(folder: Path) -> None:
+    def grade(folder: Path) -> dict[str, Outcome]:
         examine(folder, lab.lab)
         notebook = nbformat.read(folder / f"{lab.lab}.ipynb", as_version=4)
         answered = Answered.of(notebook, folder)
-        if kept.find(answered) is not None:
-            return
+        if (known := kept.find(answered)) is not None:
+            return known
         box = free.get()
         try:
             outcomes = judge.grade(
@@ -66,12 +70,17 @@ def run_ahead(
         finally:
             free.put(box)
         kept.keep(answered, outcomes)
+        return outcomes
 
+    found = {}
     with ThreadPoolExecutor(len(boxes)) as pool:
         waiting = {pool.submit(grade, path): name for name, path in submissions.items()}
         for done in as_completed(waiting):
             error = done.exception()
             # What is wrong with a submission is said when its turn comes.
-            if error is not None and not isinstance(error, SparrowError | ValueError):
+            if error is None:
+                found[waiting[done]] = done.result()
+            elif not isinstance(error, SparrowError | ValueError):
                 raise error
             tell(waiting[done])
+    return found

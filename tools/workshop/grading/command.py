@@ -3,12 +3,16 @@
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sparrow.errors import SparrowError
 from sparrow.language import _
+
+if TYPE_CHECKING:
+    from workshop.grading.pipeline import Pipeline
+    from workshop.grading.reference import Reference
 
 __all__ = ["grade"]
 
@@ -48,7 +52,10 @@ def grade(
 
     Submissions are read from submitted/LEARNER/LAB/. Scores go to the gradebook; what
     a person must read waits in formgrader. After a power cut, say it again: it goes on
-    where it was. Ends with 1 if a submission was refused.
+    where it was. What has not changed since the last time is left as it is.
+
+    Ends with 0 if everybody was graded, 1 if a submission was refused or the sandbox
+    cannot work, 2 if there is nothing to grade.
     """
     try:
         status = run(
@@ -85,65 +92,115 @@ def run(
         SparrowError: there is nothing to grade, or no sandbox to grade in.
     """
     from rich.console import Console
+    from rich.text import Text
 
     from workshop.grading import reference, report
-    from workshop.grading.ahead import run_ahead
     from workshop.grading.course import Course
-    from workshop.grading.pipeline import GradingError, Pipeline
-    from workshop.grading.preprocessors import kept_of, released_cells, use_box
-    from workshop.grading.submission import RefusedError, examine
-    from workshop.sandbox import Box
+    from workshop.grading.pipeline import Pipeline
+    from workshop.grading.written import alone
 
     course = Course.at(folder)
     known = reference.read(course.reference_path(lab))
     submissions = _handed_in(course, lab, learner)
     screen, errors = Console(), Console(stderr=True)
-    marks: dict[str, list[report.Mark]] = {}
-    refused: dict[str, str] = {}
     with ExitStack() as stack:
-        count = min(workers, len(submissions))
-        boxes = [stack.enter_context(Box(bare=bare)) for _worker in range(count)]
-        for box in boxes:
-            box.start()  # before anything is written: without a sandbox nothing is
-        if bare:
-            errors.print(
-                _(
-                    "No sandbox: these notebooks run with your rights, on your files. "
-                    "Go on only if you wrote them yourself."
-                ),
-                style="yellow",
-            )
-        stack.enter_context(use_box(boxes[0]))
+        boxes = _boxes(stack, min(workers, len(submissions)), bare, errors)
+        stack.enter_context(alone(course.root))  # the first thing that is written
+        bar = stack.enter_context(_progress(errors))
         pipeline = Pipeline(course)
         pipeline.register(lab)
-        released = released_cells(pipeline.directory.db_url, lab)
-        bar = stack.enter_context(_progress(errors))
-        running = bar.add_task(_("Running"), total=len(submissions))
-        kept = kept_of(course, lab, released)
-        if again:
-            kept.forget()
-        run_ahead(
-            kept,
-            known,
-            submissions,
-            secret=course.secret(),
-            released=released,
-            boxes=boxes,
-            tell=lambda _name: bar.advance(running),
+        marks, outcomes, refused = _grade_all(
+            pipeline, known, submissions, boxes, bar, again=again, feedback=feedback
         )
-        writing = bar.add_task(_("Writing marks"), total=len(submissions))
-        for name, path in submissions.items():
-            try:
-                examine(path, lab)
-                pipeline.autograde(lab, name)
-                marks[name] = pipeline.marks(known, name)
-                if feedback:
-                    pipeline.feedback(lab, name)
-            except (RefusedError, GradingError) as error:
-                refused[name] = str(error)
-            bar.advance(writing)
-    _print(screen, errors, report.table(lab, dict(marks), refused), refused)
+    screen.print(report.table(lab, marks, refused))
+    if (problems := report.problems(outcomes, refused)) is not None:
+        screen.print(problems)
+    for name, reason in sorted(refused.items()):
+        text = _("{name} was not graded. {reason}", name=name, reason=reason)
+        errors.print(Text(text))
     return 1 if refused else 0
+
+
+def _boxes(stack: ExitStack, count: int, bare: bool, errors: Any) -> list[Any]:
+    """Warm sandboxes, each on a core of its own: none can slow another.
+
+    Raises:
+        SandboxError: there is no sandbox; nothing has been written yet.
+    """
+    from workshop.sandbox import Box
+
+    cores = sorted(os.sched_getaffinity(0))
+    boxes = [
+        stack.enter_context(Box(bare=bare, core=cores[at % len(cores)]))
+        for at in range(count)
+    ]
+    for box in boxes:
+        box.start()
+    if bare:
+        errors.print(
+            _(
+                "No sandbox: these notebooks run with your rights, on your files. "
+                "Go on only if you wrote them yourself."
+            ),
+            style="yellow",
+        )
+    return boxes
+
+
+def _grade_all(
+    pipeline: "Pipeline",
+    known: "Reference",
+    submissions: dict[str, Path],
+    boxes: list[Any],
+    bar: Any,
+    *,
+    again: bool,
+    feedback: bool,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """Run everybody side by side, then write their marks one by one.
+
+    Returns:
+        Learner -> marks; learner -> outcomes; learner -> why they were refused.
+    """
+    from workshop.grading.ahead import run_ahead
+    from workshop.grading.pipeline import GradingError
+    from workshop.grading.preprocessors import kept_of, released_cells, use_box
+    from workshop.grading.submission import RefusedError, examine
+    from workshop.grading.written import Written
+
+    course, lab = pipeline.course, known.lab
+    released = released_cells(pipeline.directory.db_url, lab)
+    kept = kept_of(course, lab, released)
+    written = Written(kept)
+    if again:
+        kept.forget()
+        written.forget()
+    running = bar.add_task(_("Running"), total=len(submissions))
+    outcomes = run_ahead(
+        kept,
+        known,
+        submissions,
+        secret=course.secret(),
+        released=released,
+        boxes=boxes,
+        tell=lambda _name: bar.advance(running),
+    )
+    marks, refused = {}, {}
+    writing = bar.add_task(_("Writing marks"), total=len(submissions))
+    for name, path in submissions.items():
+        try:
+            examine(path, lab)
+            if not (written.has(name, path) and pipeline.has(lab, name)):
+                with use_box(boxes[0]):
+                    pipeline.autograde(lab, name)
+                written.add(name, path)
+            marks[name] = pipeline.marks(known, name)
+            if feedback:
+                pipeline.feedback(lab, name)
+        except (RefusedError, GradingError) as error:
+            refused[name] = str(error)
+        bar.advance(writing)
+    return marks, outcomes, refused
 
 
 def _handed_in(course: Any, lab: str, learner: str | None) -> dict[str, Path]:
@@ -187,18 +244,3 @@ def _progress(errors: Any) -> Any:
         console=errors,
         transient=True,
     )
-
-
-def _print(
-    screen: object, errors: object, table: object, refused: dict[str, str]
-) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    assert isinstance(screen, Console)
-    assert isinstance(errors, Console)
-    screen.print(table)
-    for name, reason in sorted(refused.items()):
-        errors.print(
-            Text(_("{name} was not graded. {reason}", name=name, reason=reason))
-        )

@@ -57,6 +57,8 @@ class Kept:
         root: the course folder.
         lab: the lab's name.
         about: what else decides: the released cells, the secret.
+
+    Its own `folder` holds the files; its `about` is the digest of all but the answers.
     """
 
     def __init__(self, root: Path, lab: str, about: Mapping[str, str]) -> None:
@@ -64,7 +66,7 @@ class Kept:
         reference = (root / "solutions" / lab / f"{lab}.ipynb").read_bytes()
         version = metadata.version("sparrow-workshop")
         told = json.dumps([version, language.current(), sorted(about.items())])
-        self._about = hashlib.sha256(reference + told.encode()).digest()
+        self.about = hashlib.sha256(reference + told.encode()).digest()
 
     def find(self, answered: Answered) -> dict[str, Outcome] | None:
         """What is known of a submission; None: nothing, or a file that is damaged."""
@@ -87,7 +89,7 @@ class Kept:
             path.unlink()
 
     def _path(self, answered: Answered) -> Path:
-        key = hashlib.sha256(self._about)
+        key = hashlib.sha256(self.about)
         key.update(json.dumps([dict(answered.answers), list(answered.others)]).encode())
         if answered.folder is not None:
             for path in sorted(answered.folder.iterdir()):

@@ -80,6 +80,18 @@ class Pipeline:
                 found.append(Mark(each.number, score, float(grade.max_score)))
         return found
 
+    def has(self, lab: str, learner: str) -> bool:
+        """Are marks and the graded notebook still where they were written?"""
+        from nbgrader.api import Gradebook, MissingEntry
+
+        folder = self.course.root / "autograded" / learner / lab
+        with Gradebook(self.directory.db_url, self.directory.course_id) as gradebook:
+            try:
+                gradebook.find_submission_notebook(lab, lab, learner)
+            except MissingEntry:
+                return False
+        return (folder / f"{lab}.ipynb").is_file()
+
     def _convert(self, converter: Any, lab: str, learner: str) -> None:
         self.directory.assignment_id = lab
         self.directory.student_id = learner

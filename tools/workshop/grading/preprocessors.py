@@ -15,7 +15,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 
 from sparrow.checks.judging import Outcome
 from sparrow.language import _
-from workshop.grading import judge, reference, repair, report
+from workshop.grading import judge, reference, render, repair, report
 from workshop.grading.course import Course
 from workshop.grading.kept import Answered, Kept
 from workshop.grading.reference import Reference
@@ -241,5 +241,7 @@ class SanitizeAnswers(SanitizeHTML):  # type: ignore[misc]
         for at, cell in enumerate(nb.cells):
             cell.pop("attachments", None)
             if cell.source not in lab.own_text:
+                if cell.cell_type != "code":
+                    cell.source = render.calm(cell.source)
                 self.preprocess_cell(cell, resources, at)
         return nb, resources

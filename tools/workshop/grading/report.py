@@ -1,7 +1,7 @@
 """Say how it went: to the learner as Markdown, to the instructor as a table."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -11,7 +11,7 @@ from sparrow.checks.display import lines
 from sparrow.checks.judging import Outcome
 from sparrow.language import _
 
-__all__ = ["Mark", "comment", "points_in_words", "table"]
+__all__ = ["Mark", "comment", "points_in_words", "problems", "table"]
 
 
 @dataclass(frozen=True)
@@ -74,3 +74,28 @@ def table(lab: str, marks: dict[str, Sequence[Mark]], refused: dict[str, str]) -
         shown.caption = _("· waits for a person: open formgrader to read the answers.")
         shown.caption_justify = "left"
     return shown
+
+
+def problems(
+    outcomes: Mapping[str, Mapping[str, Outcome]], refused: Mapping[str, str]
+) -> Table | None:
+    """What went wrong for whom, one line a learner; None if nothing did."""
+    shown = Table(title=_("What went wrong"), title_justify="left")
+    shown.add_column(_("Learner"), no_wrap=True, overflow="ellipsis")
+    shown.add_column(_("Exercises and why"))
+    for learner in sorted({*outcomes, *refused}):
+        text = refused.get(learner) or _why(outcomes.get(learner, {}))
+        if text:
+            shown.add_row(Text(learner), Text(text))
+    return shown if shown.row_count else None
+
+
+def _why(outcomes: Mapping[str, Outcome]) -> str:
+    """Each reason once, with the exercises that it cost points."""
+    reasons: dict[str, list[str]] = {}
+    for number, outcome in outcomes.items():
+        for message in {
+            each.message: None for each in outcome.groups if not each.passed
+        }:
+            reasons.setdefault(message, []).append(number)
+    return "\n".join(f"{', '.join(who)}: {why}" for why, who in reasons.items())

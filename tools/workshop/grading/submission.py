@@ -3,6 +3,7 @@
 import json
 import re
 import stat
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ __all__ = ["MAX_FOLDER_MIB", "MAX_MIB", "MIB", "RefusedError", "examine"]
 
 MAX_MIB = 20  # of one notebook; with its plots a lab needs 2
 MAX_FOLDER_MIB = 200  # of everything that is handed in beside it
+MAX_FILES = 500
+MAX_CELLS = 1000  # a lab has 60; nbgrader needs a millisecond for each
+MAX_CHARACTERS = 500_000  # of all cells without their outputs; a lab has 25,000
 MIB = 1024**2
 NAME = re.compile(r"[\w.@-]+")
 
@@ -41,7 +45,13 @@ def examine(folder: Path, lab: str) -> None:
                 name=repr(learner),
             )
         )
-    _examine_files(folder)
+    try:
+        _examine_files(folder)
+        _examine_time(folder / "timestamp.txt")
+    except OSError as error:  # a path that is too long, a folder without rights
+        raise RefusedError(
+            _("The files cannot be read: {reason}.", reason=error.strerror)
+        ) from error
     path = folder / f"{lab}.ipynb"
     if not path.is_file():
         raise RefusedError(_("There is no notebook {file}.", file=path.name))
@@ -60,7 +70,11 @@ def examine(folder: Path, lab: str) -> None:
 
 def _examine_files(folder: Path) -> None:
     total = 0
-    for path in [folder, *folder.rglob("*")]:
+    for count, path in enumerate(chain([folder], folder.rglob("*"))):
+        if count > MAX_FILES:
+            raise RefusedError(
+                _("The submission has more than {most} files.", most=MAX_FILES)
+            )
         mode = path.lstat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise RefusedError(
@@ -74,6 +88,19 @@ def _examine_files(folder: Path) -> None:
         raise RefusedError(
             _("The submission has more than {most} MiB of files.", most=MAX_FOLDER_MIB)
         )
+
+
+def _examine_time(path: Path) -> None:
+    """nbgrader stops at a time that it cannot read."""
+    from nbgrader.utils import parse_utc
+
+    try:
+        if path.exists():
+            parse_utc(path.read_bytes()[:200].decode().strip())
+    except (ValueError, OverflowError) as error:
+        raise RefusedError(
+            _("{file} holds no time: delete it, or write one.", file=path.name)
+        ) from error
 
 
 def _parse(path: Path) -> Any:
@@ -98,10 +125,30 @@ def _examine_notebook(found: Any, lab: str) -> None:
     )
     if not isinstance(found, dict) or found.get("nbformat") != 4:
         raise broken
+    if not isinstance(cells := found.get("cells"), list):
+        raise broken
+    if len(cells) > MAX_CELLS:
+        raise RefusedError(
+            _(
+                "The notebook has {n} cells, and {most} is the most.",
+                n=len(cells),
+                most=MAX_CELLS,
+            )
+        )
     try:
         nbformat.validate(nbformat.from_dict(found))
     except (Exception, RecursionError) as error:
         raise broken from error
+    written = sum(len("".join(each.get("source", ""))) for each in cells)
+    if written > MAX_CHARACTERS:
+        raise RefusedError(
+            _(
+                "The cells have {n} characters together, and {most} is the most: put "
+                "long data into a file.",
+                n=written,
+                most=MAX_CHARACTERS,
+            )
+        )
     about = found["metadata"].get("sparrow")
     named = about.get("lab") if isinstance(about, dict) else None
     if named is not None and named != lab:
