@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sparrow.errors import LabError, StorageError
-from sparrow.lab.window import hand_in_at
+from sparrow.lab.window import feedback_at, hand_in_at
 from tests.tools import small_course
 from tests.tools.small_course import LAB
 from tests.tools.test_exchange_desk import NAME, notebook
@@ -110,3 +110,26 @@ def test_thirty_at_the_same_moment_are_all_taken(window: Window) -> None:
         numbers = sorted(each.result()["number"] for each in asked)
     assert numbers == list(range(1, 31))
     assert len(window.desk.receipts()) == 30
+
+
+def test_feedback_goes_to_its_learner_alone(window: Window) -> None:
+    path = Path(str(window.server_address))
+    with pytest.raises(LabError, match="no feedback"):
+        feedback_at(path, LAB)
+    for learner in (getpass.getuser(), "somebody"):
+        place = window.desk.course.root / "feedback" / learner / LAB
+        place.mkdir(parents=True)
+        (place / f"{LAB}.html").write_text(f"<p>{learner}: \u0645</p>", "utf-8")
+    pages = feedback_at(path, LAB)
+    assert list(pages) == [f"{LAB}.html"]
+    assert pages[f"{LAB}.html"].decode() == f"<p>{getpass.getuser()}: \u0645</p>"
+
+
+@pytest.mark.parametrize("lab", ["../somebody/00_preflight", "", "nothing"])
+def test_feedback_of_no_lab_is_refused(window: Window, lab: str) -> None:
+    with pytest.raises(LabError):
+        feedback_at(Path(str(window.server_address)), lab)
+
+
+def test_another_question_is_refused(window: Window) -> None:
+    assert "refused" in say(window, b'{"ask": "marks", "lab": "00_preflight"}\n')

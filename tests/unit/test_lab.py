@@ -510,3 +510,19 @@ def test_a_notebook_shows_an_error_as_its_line_and_one_sentence():
     line, sentence = caught.value._render_traceback_()
     assert line == "Line 3 of the cell: start('no such lab')"
     assert sentence == f"LabError: {caught.value}"
+
+
+def test_feedback_lies_beside_the_notebook(tmp_path, monkeypatch):
+    from sparrow.lab import catalogue, hand_in
+
+    monkeypatch.setenv("SPARROW_COURSE", str(tmp_path / "course"))
+    monkeypatch.setattr(hand_in, "_account", lambda: "amina")
+    about = catalogue.about("00_preflight")
+    with pytest.raises(LabError, match="no feedback"):
+        hand_in.fetch_feedback(about, tmp_path)
+    place = tmp_path / "course" / "feedback" / "amina" / about.name
+    place.mkdir(parents=True)
+    (place / f"{about.name}.html").write_text("<p>Good.</p>")
+    page = hand_in.fetch_feedback(about, tmp_path)
+    assert page == tmp_path / "feedback" / f"{about.name}.html"
+    assert page.read_text() == "<p>Good.</p>"

@@ -13,7 +13,7 @@ from pathlib import Path
 import sparrow
 from sparrow.errors import LabError, StorageError
 from sparrow.lab.catalogue import About
-from sparrow.lab.window import hand_in_at
+from sparrow.lab.window import feedback_at, hand_in_at
 from sparrow.language import _
 from sparrow.runtime import (
     atomic_write,
@@ -23,7 +23,7 @@ from sparrow.runtime import (
     writable_folder,
 )
 
-__all__ = ["hand_in", "lab_of", "missing"]
+__all__ = ["fetch_feedback", "hand_in", "lab_of", "missing"]
 
 LIMIT_BYTES = 20 * 10**6
 RECEIPT, TIMESTAMP = "receipt.json", "timestamp.txt"
@@ -82,6 +82,32 @@ def _at_window(window: Path, lab: About, notebook: Path) -> Path:
     with atomic_write(path) as file:
         file.write(json.dumps(receipt, indent=2).encode() + b"\n")
     return path
+
+
+def fetch_feedback(lab: About, folder: Path) -> Path:
+    """Copy what grading says about your work into `folder`/feedback; the page's path.
+
+    Args:
+        lab: which lab.
+        folder: where the learner works.
+
+    Raises:
+        LabError: there is no feedback yet.
+        StorageError: nobody answers, or `folder` cannot be written.
+    """
+    if (window := exchange_window()) is not None:
+        pages = feedback_at(window, lab.name)
+    else:
+        place = course_folder() / "feedback" / _folder_name(_account()) / lab.name
+        pages = {page.name: page.read_bytes() for page in place.glob("*.html")}
+    if f"{lab.name}.html" not in pages:
+        raise LabError(_("There is no feedback on {lab} for you yet.", lab=lab.name))
+    target = folder / "feedback"
+    writable_folder(target)
+    for name, page in pages.items():
+        with atomic_write(target / name) as file:
+            file.write(page)
+    return target / f"{lab.name}.html"
 
 
 def _account() -> str:

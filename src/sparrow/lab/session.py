@@ -96,6 +96,20 @@ class Lab:
                 )
             )
 
+    def feedback(self) -> Path:
+        """Fetch what grading says about your work; it lies beside the notebook.
+
+        Returns:
+            The page to open.
+
+        Raises:
+            LabError: there is no feedback yet, or no classroom on this machine.
+            StorageError: nobody answers, or the disk is full.
+        """
+        page = hand_in.fetch_feedback(self.about, Path.cwd())
+        print(_("Your feedback: open {path} in the list of files.", path=page))
+        return page
+
     def _exercise_of(self, learner_object: Any) -> tuple[str, str]:
         """The number and the library symbol that this object stands for."""
         name = getattr(learner_object, "__name__", None)

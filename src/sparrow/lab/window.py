@@ -1,4 +1,4 @@
-"""Hand files in at the classroom's window, where there is one."""
+"""Hand files in at the classroom's window, and get the feedback that waits there."""
 
 import json
 import socket
@@ -9,7 +9,7 @@ from typing import Any
 from sparrow.errors import LabError, StorageError
 from sparrow.language import _
 
-__all__ = ["hand_in_at"]
+__all__ = ["feedback_at", "hand_in_at"]
 
 WAIT_S = 120.0  # a whole class may be in front of us
 
@@ -27,24 +27,61 @@ def hand_in_at(window: Path, lab: str, files: Mapping[str, bytes]) -> dict[str, 
         StorageError: nobody answers; your notebook is untouched.
     """
     header = {"lab": lab, "files": {name: len(each) for name, each in files.items()}}
+    again = _("submit again. Your notebook is untouched.")
+    answer, _nothing = _ask(window, header, b"".join(files.values()), again)
+    receipt: dict[str, Any] = answer["receipt"]
+    return receipt
+
+
+def feedback_at(window: Path, lab: str) -> dict[str, bytes]:
+    """The pages that grading has written for whoever asks, by plain names.
+
+    Args:
+        window: the socket.
+        lab: which lab.
+
+    Raises:
+        LabError: there are none yet.
+        StorageError: nobody answers.
+    """
+    header = {"ask": "feedback", "lab": lab}
+    answer, told = _ask(window, header, b"", _("ask again."))
+    pages, start = {}, 0
+    for name, size in answer["files"].items():
+        pages[Path(name).name] = told[start : start + size]
+        start += size
+    return pages
+
+
+def _ask(
+    window: Path, header: Mapping[str, Any], body: bytes, again: str
+) -> tuple[dict[str, Any], bytes]:
+    """Say something at the window; the line that comes back, and what follows it.
+
+    Raises:
+        LabError: it is refused; the sentence says why.
+        StorageError: nobody answers, or the answer is cut off.
+    """
     try:
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(WAIT_S)
             line.connect(str(window))
-            line.sendall(json.dumps(header).encode() + b"\n")
-            for content in files.values():
-                line.sendall(content)
+            line.sendall(json.dumps(header).encode() + b"\n" + body)
             with line.makefile("rb") as heard:
-                answer = json.loads(heard.readline())
+                answer: dict[str, Any] = json.loads(heard.readline())
+                wanted = sum(answer.get("files", {}).values())
+                told = heard.read(wanted)
+        if len(told) != wanted:
+            raise ValueError(_("the answer is cut off"))
     except (OSError, ValueError) as error:
         raise StorageError(
             _(
                 "Nobody answers where labs are handed in ({reason}): wait a minute, "
-                "then submit again. Your notebook is untouched.",
+                "then {again}",
                 reason=error,
+                again=again,
             )
         ) from error
     if "refused" in answer:
         raise LabError(str(answer["refused"]))
-    receipt: dict[str, Any] = answer["receipt"]
-    return receipt
+    return answer, told

@@ -1,5 +1,7 @@
 """Take what somebody hands in: looked at, kept whole, recorded, and only then thanked.
 
+What grading has written about it is given back here too.
+
 Who it is and when is said by whoever calls, who has asked the hub; nothing in the
 files decides it.
 """
@@ -109,6 +111,26 @@ class Desk:
         """All receipts, or those of one learner; oldest first."""
         found = [Receipt.of(line) for line in self.record.lines()]
         return [each for each in found if learner in (None, each.learner)]
+
+    def feedback(self, learner: str, lab: str) -> dict[str, bytes]:
+        """The pages that grading has written for a learner, by plain names.
+
+        Raises:
+            RefusedError: there are none yet.
+        """
+        self.course.reference_path(lab)
+        _look_at(learner, {lab: b""})
+        place = self.course.root / "feedback" / learner / lab
+        pages = sorted(place.glob("*.html"))
+        if not pages:
+            raise RefusedError(
+                _(
+                    "There is no feedback on {lab} for you yet: ask again when your "
+                    "instructor says that it is out.",
+                    lab=lab,
+                )
+            )
+        return {page.name: page.read_bytes() for page in pages}
 
     def collect(self, lab: str) -> list[Receipt]:
         """Put everybody's latest submission where grading reads it.

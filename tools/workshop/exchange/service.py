@@ -6,6 +6,9 @@ the socket lies in a folder that only its owner can change. The time is this pro
 
 A request is one line of JSON, `{"lab": …, "files": {name: bytes}}`, and then the bytes
 of the files in that order. The answer is one line: a receipt, or why there is none.
+
+`{"ask": "feedback", "lab": …}` asks for the pages of whoever asks, and of nobody else:
+`{"files": {name: bytes}}` comes back, and then the pages.
 """
 
 import json
@@ -60,8 +63,15 @@ class _Visit(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """Read, take, answer; whatever happens, the others are served."""
+        pages: dict[str, bytes] = {}
         try:
-            answer: dict[str, Any] = {"receipt": self._take()}
+            told = json.loads(self.rfile.readline(HEADER_BYTES))
+            if "ask" in told:
+                pages = self._give_back(told)
+                sizes = {name: len(page) for name, page in pages.items()}
+                answer: dict[str, Any] = {"files": sizes}
+            else:
+                answer = {"receipt": self._take(told)}
         except SparrowError as error:
             answer = {"refused": str(error)}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -69,11 +79,18 @@ class _Visit(socketserver.StreamRequestHandler):
             answer = {"refused": _("The request cannot be read: hand it in again.")}
         try:
             self.wfile.write(json.dumps(answer).encode() + b"\n")
+            for page in pages.values():
+                self.wfile.write(page)
         except OSError:
             return  # gone; what was taken is taken
 
-    def _take(self) -> dict[str, Any]:
-        told = json.loads(self.rfile.readline(HEADER_BYTES))
+    def _give_back(self, told: dict[str, Any]) -> dict[str, bytes]:
+        if told["ask"] != "feedback":
+            raise ValueError("unknown question")
+        learner = account_of(self.connection)
+        return self.server.desk.feedback(learner, str(told["lab"]))
+
+    def _take(self, told: dict[str, Any]) -> dict[str, Any]:
         sizes = {str(name): int(size) for name, size in told["files"].items()}
         if min(sizes.values(), default=0) < 0:
             raise ValueError("negative size")
