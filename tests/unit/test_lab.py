@@ -513,8 +513,6 @@ def test_a_notebook_shows_an_error_as_its_line_and_one_sentence():
 
 
 def test_feedback_lies_beside_the_notebook(tmp_path, monkeypatch):
-    from sparrow.lab import catalogue, hand_in
-
     monkeypatch.setenv("SPARROW_COURSE", str(tmp_path / "course"))
     monkeypatch.setattr(hand_in, "_account", lambda: "amina")
     about = catalogue.about("00_preflight")

@@ -103,7 +103,7 @@ class Lab:
             The page to open.
 
         Raises:
-            LabError: there is no feedback yet, or no classroom on this machine.
+            LabError: there is no feedback yet.
             StorageError: nobody answers, or the disk is full.
         """
         page = hand_in.fetch_feedback(self.about, Path.cwd())

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,7 @@ def hand_in_at(window: Path, lab: str, files: Mapping[str, bytes]) -> dict[str, 
         StorageError: nobody answers; your notebook is untouched.
     """
     header = {"lab": lab, "files": {name: len(each) for name, each in files.items()}}
-    again = _("submit again. Your notebook is untouched.")
-    answer, _nothing = _ask(window, header, b"".join(files.values()), again)
+    answer, _nothing = _ask(window, header, files.values())
     receipt: dict[str, Any] = answer["receipt"]
     return receipt
 
@@ -45,7 +44,7 @@ def feedback_at(window: Path, lab: str) -> dict[str, bytes]:
         StorageError: nobody answers.
     """
     header = {"ask": "feedback", "lab": lab}
-    answer, told = _ask(window, header, b"", _("ask again."))
+    answer, told = _ask(window, header)
     pages, start = {}, 0
     for name, size in answer["files"].items():
         pages[Path(name).name] = told[start : start + size]
@@ -54,7 +53,7 @@ def feedback_at(window: Path, lab: str) -> dict[str, bytes]:
 
 
 def _ask(
-    window: Path, header: Mapping[str, Any], body: bytes, again: str
+    window: Path, header: Mapping[str, Any], contents: Iterable[bytes] = ()
 ) -> tuple[dict[str, Any], bytes]:
     """Say something at the window; the line that comes back, and what follows it.
 
@@ -66,7 +65,9 @@ def _ask(
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(WAIT_S)
             line.connect(str(window))
-            line.sendall(json.dumps(header).encode() + b"\n" + body)
+            line.sendall(json.dumps(header).encode() + b"\n")
+            for content in contents:
+                line.sendall(content)
             with line.makefile("rb") as heard:
                 answer: dict[str, Any] = json.loads(heard.readline())
                 wanted = sum(answer.get("files", {}).values())
@@ -77,9 +78,8 @@ def _ask(
         raise StorageError(
             _(
                 "Nobody answers where labs are handed in ({reason}): wait a minute, "
-                "then {again}",
+                "then try again. Your notebook is untouched.",
                 reason=error,
-                again=again,
             )
         ) from error
     if "refused" in answer:
