@@ -19,7 +19,7 @@ import nbformat
 from tests.bench.measure import Result
 from workshop.grading.course import Course
 
-__all__ = ["grade_class"]
+__all__ = ["grade_vs_nbgrader"]
 
 REPOSITORY = Path(__file__).parents[2]
 LAB = "02_latent_attention"
@@ -33,7 +33,7 @@ c.ExecutePreprocessor.timeout = 600
 """
 
 
-def grade_class() -> Result:
+def grade_vs_nbgrader() -> Result:
     """Submissions a minute, from a cold start of each program to the last mark."""
     ours, peer = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +50,7 @@ def grade_class() -> Result:
     ratios = [b / a for a, b in zip(ours, peer, strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4)
     return Result(
-        name="grade_class",
+        name="grade_vs_nbgrader",
         what=f"grading {LEARNERS} submissions of lab 02",
         ours=60 / statistics.median(ours),
         peer=60 / statistics.median(peer),

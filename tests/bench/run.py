@@ -21,7 +21,7 @@ BENCHES: dict[str, Callable[[], Result]] = {
     "cache_bytes": model_speed.cache_bytes,
     "grpo_step": reinforcement.grpo_step,
     "grpo_cost_to_accuracy": reinforcement.grpo_cost_to_accuracy,
-    "grade_class": grading.grade_class,
+    "grade_vs_nbgrader": grading.grade_vs_nbgrader,
     "serve_single_vs_llamacpp": serving.serve_single_vs_llamacpp,
     "serve_batch_vs_transformers": serving.serve_batch_vs_transformers,
     "serve_pico_vs_transformers": serving.serve_pico_vs_transformers,

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sparrow.language import _
-from workshop import lab_pages, page_audit
+from workshop import lab_pages, page_audit, reference
 from workshop.lab_pages import BookError
 
 __all__ = ["book", "build"]
@@ -99,7 +99,7 @@ def build(root: Path) -> Path:
 
 
 def _stage(root: Path, source: Path, labs: list[lab_pages.Lab]) -> None:
-    """Copy the written pages, and add one for each lab."""
+    """Copy the written pages, and add those that are made of labs and code."""
     import nbformat
     import yaml
 
@@ -114,6 +114,7 @@ def _stage(root: Path, source: Path, labs: list[lab_pages.Lab]) -> None:
         shown = lab_pages.page(lab, finished)
         path = source / "labs" / lab.learner.name
         path.write_text(nbformat.writes(shown), "utf-8")
+    reference.write(source / "reference", root)
     contents = source / "_toc.yml"
     table = yaml.safe_load(contents.read_text("utf-8"))
     _add_labs(table, labs)

@@ -13,7 +13,15 @@ from sparrow.language import _
 from workshop.classroom.demands import SettingsError, nearest
 from workshop.classroom.tables import TABLES, Classroom, CourseTable
 
-__all__ = ["FILE", "Classroom", "SettingsError", "example", "from_tables", "read"]
+__all__ = [
+    "FILE",
+    "Classroom",
+    "SettingsError",
+    "as_toml",
+    "example",
+    "from_tables",
+    "read",
+]
 
 FILE = "workshop.toml"
 DEADLINES = (
@@ -146,7 +154,7 @@ def example() -> str:
             about = textwrap.wrap(each.metadata["about"], 86)
             lines += [f"# {line}" for line in about]
             lines.append(
-                f"{each.name} = {_as_toml(each.default)}"
+                f"{each.name} = {as_toml(each.default)}"
                 if each.default is not None
                 else f"# {each.name} ="
             )
@@ -154,10 +162,10 @@ def example() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _as_toml(value: object) -> str:
+def as_toml(value: object) -> str:
     """A default as the file would say it."""
     if isinstance(value, tuple):
-        return "[" + ", ".join(map(_as_toml, value)) + "]"
+        return "[" + ", ".join(map(as_toml, value)) + "]"
     if isinstance(value, str | Path):
         return f'"{value}"'
     return str(value)
