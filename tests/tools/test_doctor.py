@@ -195,6 +195,20 @@ def test_without_a_sandbox_only_grading_suffers(tmp_path, monkeypatch):
     assert surroundings.browser().level == "info"
 
 
+def test_without_a_proxy_only_a_hub_suffers(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    missing = surroundings.proxy()
+    assert (missing.level, missing.fix.split()[-1]) == (
+        "info",
+        "configurable-http-proxy@5.1",
+    )
+    program(tmp_path, monkeypatch, "configurable-http-proxy", "true")
+    assert surroundings.proxy().level == "ok"
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert "runs on Linux" in surroundings.proxy().found
+
+
 def test_a_port_that_is_taken_needs_nothing(monkeypatch):
     with socket.socket() as other:
         other.bind((jupyter.HOST, 0))

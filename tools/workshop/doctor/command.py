@@ -51,6 +51,7 @@ def look(root: Path) -> list[Finding]:
         *surroundings.writing(root),
         surroundings.port(),
         surroundings.sandbox(),
+        surroundings.proxy(),
         surroundings.browser(),
         surroundings.shared(Path(sys.base_prefix)),
     ]
@@ -70,6 +71,7 @@ def titles() -> dict[str, str]:
         "home": _("Own folder"),
         "port": _("Port"),
         "sandbox": _("Sandbox"),
+        "proxy": _("Proxy"),
         "browser": _("Browser"),
         "shared": _("Shared use"),
     }

@@ -13,7 +13,15 @@ from sparrow.language import _
 from workshop.doctor.finding import Finding, Level
 from workshop.start import jupyter
 
-__all__ = ["browser", "port", "sandbox", "shared", "weights", "writing"]
+__all__ = [
+    "browser",
+    "port",
+    "proxy",
+    "sandbox",
+    "shared",
+    "weights",
+    "writing",
+]
 
 TRY_SANDBOX = ("--unshare-all", "--ro-bind", "/", "/", "true")
 
@@ -55,6 +63,22 @@ def browser() -> Finding:
     program = next(filter(None, map(shutil.which, names)), None)
     found = program or _("no Chromium; only the project's own tests need it")
     return Finding(topic="browser", level="ok" if program else "info", found=found)
+
+
+def proxy() -> Finding:
+    """What brings each browser to its own server in a hub."""
+    topic, name = "proxy", "configurable-http-proxy"
+    if sys.platform != "linux":
+        found = _("none here: a hub runs on Linux")
+        return Finding(topic=topic, level="info", found=found)
+    if program := shutil.which(name):
+        return Finding(topic=topic, level="ok", found=program)
+    return Finding(
+        topic=topic,
+        level="info",
+        found=_("{name} is not installed; only a hub needs it", name=name),
+        fix=f"sudo npm install --global {name}@5.1",
+    )
 
 
 def port(first: int = jupyter.FIRST_PORT) -> Finding:
