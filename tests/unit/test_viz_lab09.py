@@ -25,7 +25,7 @@ def run_of(scheme: str, size: int, change: float, half: float) -> QuantizedRun:
     right = Interval(-change, -change - half, -change + half, 200)
     share = Interval(0.8, 0.7, 0.9, 200)
     row = Row(scheme, size, 8 * size / 1e6, 1.1, read, share, right)
-    return QuantizedRun("pico-r1", row, 50.0)
+    return QuantizedRun("pico-r1", row, 50.0, "a machine, a day")
 
 
 RUNS = [
@@ -42,6 +42,7 @@ def test_the_smallest_that_cannot_be_told_is_in_the_title() -> None:
         "pico-r1: int8 cannot be told from fp32, at 8.0 bits a weight"
     )
     assert "int4, 50/s: 0.6 MB, +1.50 … +2.50 %" in show(ax).alt
+    assert "a machine, a day" in ax.get_xlabel()  # speeds belong to both
 
 
 def test_where_all_can_be_told_the_title_says_so() -> None:

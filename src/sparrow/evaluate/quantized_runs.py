@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class QuantizedRun:
     model: str
     row: Row
     tokens_per_s: float  # the best of `TIMES`, one request, one thread
+    measured: str  # on which processor and day: speeds of two machines do not compare
 
     @property
     def is_original(self) -> bool:
@@ -72,13 +74,14 @@ def take_down(folder: Path) -> list[QuantizedRun]:
             _("{folder} holds no report of sparrow quantize.", folder=folder)
         ) from error
     found = []
+    measured = f"{runtime.processor()}, {date.today().isoformat()}"
     for each in told["rows"]:
         row = _row(each)
         where = folder / row.scheme
         if row.scheme == ORIGINAL:
             where = named.folder_of(told["model"])
         speed = tokens_per_s(quant.open_model(where).float().eval())
-        found.append(QuantizedRun(told["model"], row, round(speed, 1)))
+        found.append(QuantizedRun(told["model"], row, round(speed, 1), measured))
     return found
 
 

@@ -152,7 +152,11 @@ def plot_pareto(runs: Sequence[QuantizedRun]) -> Axes:
         axis.set_major_formatter(lambda value, _place: f"{value:g}")
     ax.xaxis.set_minor_formatter(lambda _value, _place: "")
     ax.set_xlabel(
-        _("Size in MB (beside each: tokens a second, one reader, one thread)")
+        _(
+            "Size in MB. Beside each: tokens a second, one reader, one thread,\n"
+            "{measured}",
+            measured=runs[0].measured,
+        )
     )
     n = runs[0].row.perplexity_change.n
     ax.set_ylabel(_("Change of perplexity, %\n(paired 95 %, n = {n})", n=n))
