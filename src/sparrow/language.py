@@ -10,7 +10,7 @@ placeholders, so that a translator sees the whole and may reorder it.
 import gettext
 from pathlib import Path
 
-__all__ = ["PSEUDO", "_", "available", "current", "use"]
+__all__ = ["PSEUDO", "_", "about", "available", "current", "template_of", "use"]
 
 DOMAIN = "sparrow"
 LOCALES = Path(__file__).parent / "locales"
@@ -27,6 +27,13 @@ class _PseudoTranslations(gettext.NullTranslations):
         return f"⟦{message}⟧"
 
 
+class _Sentence(str):
+    """What is shown; it remembers the English that it was made from, without values."""
+
+    __slots__ = ("template",)
+    template: str
+
+
 def _(message: str, /, **values: object) -> str:
     """Translate `message`, then fill its named placeholders.
 
@@ -35,7 +42,23 @@ def _(message: str, /, **values: object) -> str:
         values: one value for each `{name}` in the sentence.
     """
     translated = _catalogue.gettext(message)
-    return translated.format(**values) if values else translated
+    return _said(translated.format(**values) if values else translated, message)
+
+
+def about(part: str, sentence: str) -> str:
+    """A sentence about one part of a whole: its name in front, the same sentence."""
+    return _said(f"{part}: {sentence}", template_of(sentence))
+
+
+def template_of(sentence: str) -> str:
+    """The English that a sentence was made from, without values; "" if unknown."""
+    return getattr(sentence, "template", "")
+
+
+def _said(text: str, template: str) -> str:
+    sentence = _Sentence(text)
+    sentence.template = template
+    return sentence
 
 
 def use(code: str) -> None:

@@ -7,6 +7,8 @@ This is the only module that reads the environment:
     SPARROW_LANGUAGE   the language of every sentence (default: en)
     SPARROW_HOME       the learner's own folder (default: ~/sparrow)
     SPARROW_COURSE     where submissions go without a hub (default: the checkout)
+    SPARROW_EXCHANGE   the socket at which a classroom takes submissions (default: none)
+    SPARROW_BOARD      the socket of the instructor's board (default: none)
 
 and what `torchrun` tells the processes that it starts: RANK, WORLD_SIZE, LOCAL_RANK.
 """
@@ -37,6 +39,7 @@ __all__ = [
     "Machine",
     "Place",
     "atomic_write",
+    "board_window",
     "cache_folder",
     "compute_dtype",
     "course_folder",
@@ -267,6 +270,12 @@ def course_folder() -> Path:
 def exchange_window() -> Path | None:
     """Where a classroom takes submissions; None: there is no hub."""
     told = os.environ.get("SPARROW_EXCHANGE")
+    return Path(told) if told else None
+
+
+def board_window() -> Path | None:
+    """Where the instructor's board hears how checks went; None: there is no board."""
+    told = os.environ.get("SPARROW_BOARD")
     return Path(told) if told else None
 
 

@@ -60,6 +60,7 @@ NO_LITERAL = {
     "lab/session.py: about.title": "a lab's title; the catalogue has it from labs.json",
     "lab/session.py: about.question": "the same",
     "classroom/cards.py: sentence": "a page's; the catalogue reads those",
+    "board/events.py: template": "a check's; it stands there",
     "grading/render.py: sentence": "the pages of feedback; the catalogue reads those",
 }
 # "file: words" -> why they need no translation.
@@ -74,6 +75,7 @@ NO_SENTENCE = {
 LAB_DATA = re.compile(r"lab\d\d/")
 # Sentences that stand outside `_`: "file: first words" -> why.
 NO_TALK = {
+    "board/plots.py": "the markup of pictures",
     "checks/power_cut.py": "what the system says of a full disk",
     "text/chat.py": "a template, which models read",
     "text/passages.py": "the same sentences in many languages",

@@ -19,6 +19,7 @@ __all__ = ["main"]
         "hub": "workshop.hub.command:hub",
         "roster": "workshop.classroom.command:roster",
         "submissions": "workshop.exchange.command:submissions",
+        "board": "workshop.board.command:board",
         "build": "workshop.build.command:build",
         "book": "workshop.book:book",
         "grade": "workshop.grading.command:grade",

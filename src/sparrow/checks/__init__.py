@@ -1,6 +1,6 @@
 """One definition of right for each exercise, used in the notebook and in grading."""
 
 from sparrow.checks.registry import find
-from sparrow.checks.runner import check, on_pass
+from sparrow.checks.runner import check, on_check, on_pass
 
-__all__ = ["check", "find", "on_pass"]
+__all__ = ["check", "find", "on_check", "on_pass"]

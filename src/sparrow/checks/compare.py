@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sparrow.checks.kinds import difference_in_kind
 from sparrow.checks.protocol import Plain, Verdict
-from sparrow.language import _
+from sparrow.language import _, about
 
 __all__ = ["Causes", "compare_close", "compare_equal", "difference_in_kind"]
 
@@ -99,11 +99,12 @@ def general_cause(actual: Plain, expected: Plain, rtol: float, atol: float) -> s
     if isinstance(expected, dict) and isinstance(actual, dict):
         for key, want in expected.items():
             if not is_close(actual[key], want, rtol, atol):
-                return f"{key}: {general_cause(actual[key], want, rtol, atol)}"
+                return about(key, general_cause(actual[key], want, rtol, atol))
     if isinstance(expected, list) and isinstance(actual, list):
         for index, want in enumerate(expected):
             if not is_close(actual[index], want, rtol, atol):
-                return f"[{index}]: {general_cause(actual[index], want, rtol, atol)}"
+                cause = general_cause(actual[index], want, rtol, atol)
+                return about(f"[{index}]", cause)
     if isinstance(expected, Tensor) and isinstance(actual, Tensor):
         return _cause_of_tensors(actual, expected, rtol, atol)
     is_number = isinstance(expected, int | float) and isinstance(actual, int | float)

@@ -24,7 +24,7 @@ def in_one_sentence(error: BaseException, files: Container[str]) -> str:
         files: the file names of the learner's code, as tracebacks name them.
     """
     if isinstance(error, CheckError):
-        return str(error)
+        return next(iter(error.args), "")  # `str` would forget where it came from
     if isinstance(error, NotImplementedError) and _is_stub(error, files):
         return _("Not written yet: write the steps, then delete the line with raise.")
     if isinstance(error, TooSlow):

@@ -16,11 +16,13 @@ from sparrow.checks.protocol import Case, Check, Plain, artefact_of, seed_of
 from sparrow.checks.registry import find
 from sparrow.runtime import home_folder
 
-__all__ = ["Result", "check", "files_of", "on_pass", "run_public"]
+__all__ = ["Result", "check", "files_of", "on_check", "on_pass", "run_public"]
 
 SECONDS = 5.0  # a check that makes people wait is a check that they do not run
 FILE_SECONDS = 60.0  # a file that a lab leaves is measured again, once
 
+# Called with every outcome that a learner has seen; `sparrow.lab` may tell the board.
+on_check: list[Callable[[Outcome], None]] = []
 # Called with (exercise, object) when a check passes; `sparrow.lab` keeps the work.
 on_pass: list[Callable[[str, Any], None]] = []
 
@@ -63,6 +65,8 @@ def check(exercise: str, learner_object: Any, /) -> Result:
     """
     outcome = run_public(find(exercise), learner_object)
     display.show(outcome)
+    for tell in on_check:
+        tell(outcome)
     if outcome.passed:
         for each in on_pass:
             each(exercise, learner_object)

@@ -16,7 +16,12 @@ FILE = "labs.json"
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """One lab; `solutions` maps an exercise's number to its library symbol."""
+    """One lab.
+
+    Args:
+        solutions: exercise -> its library symbol.
+        checked_minutes: exercise that has a check -> the minutes planned for it.
+    """
 
     name: str
     title: str
@@ -24,6 +29,7 @@ class About:
     minutes: int
     memory_gib: float
     solutions: dict[str, str]
+    checked_minutes: dict[str, int]
     artefacts: tuple[str, ...]
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from sparrow import checks, runtime
 from sparrow.checks import library, registry, runner
+from sparrow.checks.judging import Outcome
 from sparrow.errors import LabError, SparrowError
-from sparrow.lab import catalogue, hand_in, keep
+from sparrow.lab import board, catalogue, hand_in, keep
 from sparrow.lab.catalogue import About
 from sparrow.language import _
 
@@ -110,6 +111,31 @@ class Lab:
         print(_("Your feedback: open {path} in the list of files.", path=page))
         return page
 
+    def share(self, yes: bool = True) -> None:
+        """Show your progress on the instructor's board, or show it no more.
+
+        The board shows which checks you ran, which of them passed, and the likeliest
+        cause of a mistake. It never gets your code, your answers or your text.
+
+        Args:
+            yes: `False` takes you off the board; what it knew of you is deleted.
+
+        Raises:
+            StorageError: your choice cannot be remembered.
+        """
+        if not board.is_there():
+            print(_("There is no board here: nobody sees your progress."))
+            return
+        heard = board.agree(yes)
+        print(_progress())
+        if not heard and not yes:
+            print(
+                _(
+                    "The board does not answer, so it has not deleted what it knew: "
+                    "call lab.share(False) again in a minute."
+                )
+            )
+
     def _exercise_of(self, learner_object: Any) -> tuple[str, str]:
         """The number and the library symbol that this object stands for."""
         name = getattr(learner_object, "__name__", None)
@@ -132,6 +158,10 @@ class Lab:
             keep.keep(number, learner_object)
         except SparrowError as error:  # a check that passes must not end in an error
             print(error)
+
+    def _tell(self, outcome: Outcome) -> None:
+        """A check has been run: the board may know."""
+        board.tell(self.about.name, outcome)
 
     def _is_older_than_last_pass(self, notebook: Path) -> bool:
         if self.last_passed_s is None:
@@ -167,6 +197,7 @@ def start(name: str) -> Lab:
     runtime.use_language()
     lab = Lab(catalogue.about(name))
     checks.on_pass[:] = [lab._note]
+    checks.on_check[:] = [lab._tell]
     print(_welcome(lab.about))
     return lab
 
@@ -207,4 +238,19 @@ def _welcome(about: About) -> str:
         ),
         _("Your work is kept in {folder}", folder=runtime.home_folder()),
     ]
+    if board.is_there():
+        lines.append(_progress())
     return "\n".join(lines)
+
+
+def _progress() -> str:
+    """Who sees how far the learner is, and how to change it."""
+    if board.shares():
+        return _(
+            "Progress: your instructor sees which checks pass, never your work; end "
+            "it with lab.share(False)"
+        )
+    return _(
+        "Progress: nobody sees it; to show your instructor which checks pass, call "
+        "lab.share()"
+    )

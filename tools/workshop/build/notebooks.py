@@ -77,6 +77,11 @@ def catalogue(labs: list[Lab]) -> str:
                 for each in lab.exercises
                 if "solution" in each.metadata
             },
+            "checked_minutes": {
+                str(each.exercise): each.metadata["minutes"]
+                for each in lab.exercises
+                if each.metadata["kind"] != "explain"
+            },
         }
         for lab in labs
     ]

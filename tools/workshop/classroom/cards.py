@@ -13,7 +13,7 @@ from workshop.classroom import tls
 from workshop.classroom.roster import Person
 from workshop.classroom.tables import Classroom
 
-__all__ = ["page"]
+__all__ = ["RIGHT_TO_LEFT", "page", "say"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 RIGHT_TO_LEFT = ("ar", "fa", "he", "ur")
@@ -37,7 +37,7 @@ def page(
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True
     )
-    templates.filters["say"] = lambda sentence: _(sentence)
+    templates.filters["say"] = say
     address = tls.address(classroom)
     spoken = language.current()
     cards = []
@@ -62,6 +62,12 @@ def page(
         language.use(spoken)
     sheet = templates.get_template("cards.html.j2")
     return sheet.render(title=classroom.course.title, cards=cards, speech=spoken)
+
+
+@jinja2.pass_context  # else the first card's language stays in the template
+def say(_context: jinja2.runtime.Context, sentence: str) -> str:
+    """What a template says, in the language spoken now."""
+    return _(sentence)
 
 
 def _qr(text: str) -> str:

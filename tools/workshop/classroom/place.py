@@ -57,6 +57,16 @@ class Place:
         return self.shared / "exchange" / "window"
 
     @property
+    def board_window(self) -> Path:
+        """The socket at which checks tell how they went; the folder is as above."""
+        return self.shared / "board" / "window"
+
+    @property
+    def board(self) -> Path:
+        """What the board knows."""
+        return self.private / "board.sqlite"
+
+    @property
     def course(self) -> Path:
         """The course folder."""
         return self.classroom.places.course

@@ -120,6 +120,7 @@ def _typed(name: str, kind: Any, got: Any) -> Any:
     elif type(got) is kind:
         return got
     wanted = {
+        bool: _("true or false"),
         int: _("a whole number"),
         float: _("a number"),
         str: _("words in quotes"),
@@ -166,6 +167,8 @@ def as_toml(value: object) -> str:
     """A default as the file would say it."""
     if isinstance(value, tuple):
         return "[" + ", ".join(map(as_toml, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, str | Path):
         return f'"{value}"'
     return str(value)

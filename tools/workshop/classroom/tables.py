@@ -152,6 +152,17 @@ class LateTable:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BoardTable:
+    """A page for the instructor: who passed what, and who may need help."""
+
+    on: bool = setting(
+        False,
+        "true: learners may show it how their checks go, each for themselves, with "
+        "lab.share(); it gets no code, no answers and no text.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlacesTable:
     """Where things lie on this machine."""
 
@@ -235,6 +246,7 @@ class Classroom:
     limits: LimitsTable = field(default_factory=LimitsTable)
     late: LateTable = field(default_factory=LateTable)
     deadlines: dict[str, datetime] = field(default_factory=dict)
+    board: BoardTable = field(default_factory=BoardTable)
     roster: RosterTable = field(default_factory=RosterTable)
     places: PlacesTable = field(default_factory=PlacesTable)
     cost: CostTable = field(default_factory=CostTable)
@@ -253,6 +265,7 @@ TABLES: dict[str, type] = {
     "login": LoginTable,
     "limits": LimitsTable,
     "late": LateTable,
+    "board": BoardTable,
     "roster": RosterTable,
     "places": PlacesTable,
     "cost": CostTable,

@@ -78,6 +78,7 @@ def install(people: "People") -> None:
 
 def start(people: "People", path: Path) -> None:
     """Check, say where the room is, and become JupyterHub."""
+    from workshop.board.in_hub import PATH
     from workshop.classroom import tls
     from workshop.hub import limits, ready
     from workshop.hub.config import origin_a_person
@@ -104,6 +105,8 @@ def start(people: "People", path: Path) -> None:
             ),
             err=True,
         )
+    if classroom.board.on:
+        click.echo(_("The board: {address}", address=tls.address(classroom) + PATH))
     click.echo(_("Stop with Ctrl+C."), err=True)
     sys.stdout.flush()
     program = str(place.python)

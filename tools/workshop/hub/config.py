@@ -21,6 +21,7 @@ from typing import Any
 
 from sparrow import language
 from sparrow.language import _
+from workshop.board import in_hub as board
 from workshop.classroom import tls
 from workshop.classroom.passcodes import Passcodes
 from workshop.classroom.people import People
@@ -179,6 +180,7 @@ def _for_learner(spawner: RoomSpawner, place: Place) -> None:
     spawner.environment = {
         **spawner.environment,
         **where_labs_are_fetched(place),
+        **board.for_learner(place),
         "JUPYTER_CONFIG_PATH": settings,
     }
 
@@ -189,6 +191,7 @@ def _for_instructor(spawner: RoomSpawner, place: Place) -> None:
     spawner.environment = {
         **spawner.environment,
         "SPARROW_COURSE": str(place.course),
+        **board.for_instructor(place),
     }
     spawner.args = [f"--ServerApp.tornado_settings={FRAMES!r}"]
 
@@ -213,6 +216,8 @@ def _services(c: Any, place: Place, inside: ports.Inside) -> None:
             }
         )
     hub.services.append(_exchange(place))
+    if place.classroom.board.on:
+        hub.services.append(board.service(place))
     if (place.book / "index.html").exists():
         serve = [sys.executable, "-I", "-m", "workshop.hub.book_service"]
         address = f"http://127.0.0.1:{inside.book}"

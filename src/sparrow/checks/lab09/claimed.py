@@ -13,7 +13,7 @@ from sparrow.checks.values import (
     numbers_claimed,
     why_not_as_wide,
 )
-from sparrow.language import _
+from sparrow.language import _, about
 
 __all__ = ["CHECKS"]
 
@@ -56,7 +56,7 @@ def compare(case: Case, _expected: Plain, actual: Plain) -> Verdict:
         ("right", _changes(actual, "right")),
     ):
         if message := why_no_interval(name, got, changes):
-            return Verdict(False, f"{name}: {message}")
+            return Verdict(False, about(name, message))
     return Verdict(True)
 
 
