@@ -54,14 +54,21 @@ state = "{root}/state"
 
 @contextlib.contextmanager
 def opened(
-    people: Sequence[Sequence[str]], *, name: str = "localhost", origins: str = "one"
+    people: Sequence[Sequence[str]],
+    *,
+    name: str = "localhost",
+    origins: str = "one",
+    more: str = "",
 ) -> Iterator["Room"]:
-    """A room with these people (account, name, language), and nothing left of it."""
+    """A room with these people (account, name, language), and nothing left of it.
+
+    `more` is written at the end of its settings.
+    """
     mark = f"spt-{secrets.token_hex(3)}"  # of our accounts: no others are touched
     # Not pytest's folder, which root alone may enter: learners must reach theirs.
     root = Path(tempfile.mkdtemp(prefix="sparrow-room-"))
     root.chmod(0o755)
-    room = Room(root, mark, name, origins)
+    room = Room(root, mark, name, origins, more)
     try:
         room.build()
         room.enrol([(f"{mark}-{account}", *rest) for account, *rest in people])
@@ -74,7 +81,9 @@ def opened(
 class Room:
     """A hub that runs, and the learners of its roster."""
 
-    def __init__(self, root: Path, mark: str, name: str, origins: str) -> None:
+    def __init__(
+        self, root: Path, mark: str, name: str, origins: str, more: str = ""
+    ) -> None:
         self.root, self.mark = root, mark
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -82,9 +91,8 @@ class Room:
         self.home = f"https://{name}:{port}"
         self.settings = root / "workshop.toml"
         self.settings.write_text(
-            SETTINGS.format(
-                name=name, port=port, origins=origins, mark=mark, root=root
-            ),
+            SETTINGS.format(name=name, port=port, origins=origins, mark=mark, root=root)
+            + more,
             "utf-8",
         )
         self.people = People(settings.read(self.settings))

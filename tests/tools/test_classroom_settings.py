@@ -51,6 +51,7 @@ def test_a_file_is_read_with_its_dates_and_its_clock(tmp_path):
         ({"hub": 3}, "Write [hub] as a table"),
         ({"hub": {"port": "443"}}, "hub.port must be a whole number; got 443."),
         ({"hub": {"port": True}}, "hub.port must be a whole number"),
+        ({"board": {"on": 1}}, "board.on must be true or false; got 1."),
         ({"hub": {"port": 0}}, "hub.port must be from 1 to 65535, got 0."),
         ({"hub": {"origins": "all"}}, 'one of auto, person, one; got "all".'),
         ({"hub": {"name": "a b"}}, 'hub.name is "a b"; write it like "sparrow.lan".'),

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import jinja2
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import url_path_join
+from tornado.escape import to_unicode
 from tornado.ioloop import IOLoop, PeriodicCallback
 from tornado.web import StaticFileHandler, authenticated
 
@@ -65,13 +66,14 @@ class Board:
         templates.filters["say"] = say
         self.template = templates.get_template("board.html.j2")
 
-    def html(self, lab: str, named: bool, static: str) -> str:
+    def html(self, lab: str, named: bool, static: str, token: str = "") -> str:
         """The page.
 
         Args:
             lab: which one; the newest if it is unknown.
             named: with the names of learners; without, it may be shown to the room.
             static: where its style and its script are.
+            token: what the script shows to get the page again.
         """
         language.use(self.speech)
         work, now = self.store.work(), time.time()
@@ -86,6 +88,7 @@ class Board:
             speech=language.current(),
             direction="rtl" if self.speech[:2] in RIGHT_TO_LEFT else "ltr",
             static=static,
+            token=token,
             clock=f"{datetime.fromtimestamp(now, self.zone):%H:%M:%S}",
             labs=list(self.known.minutes),
             view=view,
@@ -165,7 +168,8 @@ class PageHandler(JupyterHandler):
         static = url_path_join(self.base_url, "board/static")
         named = self.get_query_argument("names", "yes") != "no"
         lab = self.get_query_argument("lab", "")
-        self.finish(board.html(lab, named, static))
+        token = to_unicode(self.xsrf_token)
+        self.finish(board.html(lab, named, static, token))
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:

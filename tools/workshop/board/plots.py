@@ -13,7 +13,7 @@ from workshop.board.view import View
 __all__ = ["load_over_time", "passes_over_time"]
 
 WIDTH, TALL, LOW = 520, 250, 170
-LEFT, RIGHT, TOP, BOTTOM = 40, 108, 12, 28
+LEFT, RIGHT, TOP, BOTTOM = 46, 108, 12, 28
 LEAST_GAP = 17  # between two names, in pixels
 STEPS_MIN = (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440)
 MOST_TICKS = 5

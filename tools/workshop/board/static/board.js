@@ -1,11 +1,12 @@
 // Put the newest page in place of this one, every few seconds, while somebody looks.
 const EVERY_MS = 5000;
+const HEADERS = { "X-XSRFToken": document.documentElement.dataset.token };
 
 async function renew() {
   if (document.hidden) return;
   let fresh = null;
   try {
-    const answer = await fetch(location.href, { cache: "no-store" });
+    const answer = await fetch(location.href, { cache: "no-store", headers: HEADERS });
     if (answer.redirected) return location.reload(); // to log in again
     if (answer.ok) fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   } catch { /* said below */ }
