@@ -52,7 +52,7 @@ def about(part: str, sentence: str) -> str:
 
 def template_of(sentence: str) -> str:
     """The English that a sentence was made from, without values; "" if unknown."""
-    return getattr(sentence, "template", "")
+    return sentence.template if isinstance(sentence, _Sentence) else ""
 
 
 def _said(text: str, template: str) -> str:

@@ -217,3 +217,21 @@ def test_an_error_of_ours_keeps_its_sentence(ear, begun):
     check("0.2", refuses)
     key = board.key_of("This is no answer of the driver.")
     assert ear.wait_for(2)[-1]["cause"] == key
+
+
+class Posing(str):
+    """A learner's own words that say to be a sentence of ours."""
+
+    @property
+    def template(self) -> list[str]:
+        return [SECRET]
+
+
+@pytest.mark.parametrize("words", [5, None, Posing("x"), SECRET])
+def test_words_of_the_learners_have_no_key(ear, begun, words):
+    def refuses(**_given):
+        raise CheckError(words)
+
+    begun.share()
+    assert not check("0.2", refuses).passed
+    assert ear.wait_for(2)[-1]["cause"] == ""

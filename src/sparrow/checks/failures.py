@@ -24,7 +24,8 @@ def in_one_sentence(error: BaseException, files: Container[str]) -> str:
         files: the file names of the learner's code, as tracebacks name them.
     """
     if isinstance(error, CheckError):
-        return next(iter(error.args), "")  # `str` would forget where it came from
+        said = next(iter(error.args), "")  # `str` would forget where it came from
+        return said if isinstance(said, str) else str(error)
     if isinstance(error, NotImplementedError) and _is_stub(error, files):
         return _("Not written yet: write the steps, then delete the line with raise.")
     if isinstance(error, TooSlow):

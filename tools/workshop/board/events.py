@@ -45,7 +45,9 @@ class Known:
     def minutes(self) -> dict[str, dict[str, int]]:
         """Lab -> exercise -> the minutes planned for it; only those with a check."""
         labs = catalogue.labs().values()
-        return {each.name: each.checked_minutes for each in labs if each.solutions}
+        return {
+            each.name: each.checked_minutes for each in labs if each.checked_minutes
+        }
 
     @cached_property
     def templates(self) -> dict[str, str]:
