@@ -5,6 +5,7 @@ Submissions run in our sandbox (`workshop.sandbox`), in place of nbgrader's Exec
 
 from pathlib import Path
 
+from workshop.classroom import rules
 from workshop.grading import settings
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821
@@ -12,8 +13,9 @@ c = get_config()  # type: ignore[name-defined]  # noqa: F821
 here = Path(__file__).resolve().parent
 
 c.CourseDirectory.root = str(here)
-c.CourseDirectory.course_id = "sparrow"
-c.CourseDirectory.db_url = f"sqlite:///{here / 'gradebook.db'}"
+workshop = rules.of(here).course  # of workshop.toml
+c.CourseDirectory.course_id = workshop.code
+c.CourseDirectory.db_url = workshop.gradebook or f"sqlite:///{here / 'gradebook.db'}"
 
 # One lab is two folders: solutions/LAB (full) and labs/LAB (what learners get).
 c.CourseDirectory.source_directory = "solutions"
@@ -51,8 +53,10 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 c.SanitizeAnswers.enabled = True
+c.AssignLatePenalties.plugin_class = "workshop.grading.late.DaysLate"
 
 c.GenerateFeedback.preprocessors = [
+    "workshop.grading.late.SettleLate",  # first: a person may have given points since
     "nbgrader.preprocessors.GetGrades",
     "workshop.grading.preprocessors.MarkUngraded",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -91,9 +92,10 @@ def export(labs: Sequence[str], folder: Path, *, percent: bool) -> tuple[str, in
     from workshop.grading.pipeline import Pipeline, own_programs
 
     course = Course.at(folder)
-    url = Pipeline(course).directory.db_url
+    pipeline = Pipeline(course)
+    pipeline.settle_late()  # a person may have given points since
     with own_programs():
-        found, points = rows(url, course.root)
+        found, points = rows(pipeline.directory, course.root)
     if unknown := [lab for lab in labs if lab not in points]:
         raise UsageError(
             _(
@@ -111,18 +113,18 @@ def export(labs: Sequence[str], folder: Path, *, percent: bool) -> tuple[str, in
     return told, sum(each.waiting for each in found)
 
 
-def rows(url: str, course: Path) -> tuple[list[Row], dict[str, float]]:
+def rows(directory: Any, course: Path) -> tuple[list[Row], dict[str, float]]:
     """Everybody in the gradebook, and the points of each lab.
 
     Args:
-        url: of the gradebook, SQLite or another database.
+        directory: nbgrader's CourseDirectory, which knows the gradebook.
         course: the course folder, where the names may be.
     """
     from nbgrader.api import Gradebook
 
     found: dict[str, Row] = {}
     points: dict[str, float] = {}
-    with Gradebook(url, "sparrow") as gradebook:
+    with Gradebook(directory.db_url, directory.course_id) as gradebook:
         for student in gradebook.students:
             name = f"{student.first_name or ''} {student.last_name or ''}".strip()
             found[student.id] = Row(student.id, name, student.email or "")

@@ -6,6 +6,7 @@ The words beside a setting explain it in the example of `workshop.toml` and in t
 import re
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import available_timezones
@@ -24,7 +25,10 @@ __all__ = ["TABLES", "Classroom"]
 
 ACCOUNT = re.compile(r"[a-z][a-z0-9-]{0,30}")
 LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z][A-Za-z]+)?")
+DATABASE = re.compile(r"(sqlite|postgresql)(\+[a-z0-9_]+)?:///?\S+")
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?")
+
+zones = cache(available_timezones)  # it reads a whole folder
 
 Value = TypeVar("Value")
 
@@ -48,18 +52,32 @@ class CourseTable:
     languages: tuple[str, ...] = setting(
         ("en",), "Languages of the room; pages for everybody speak the first."
     )
+    labs: str = setting(
+        "all",
+        "all: learners have every lab from the start; released: they fetch those that "
+        "you release, in formgrader or with nbgrader release_assignment.",
+    )
+    gradebook: str = setting(
+        "",
+        "The database of marks, by URL, such as postgresql:///sparrow; empty: a file "
+        "in the course folder.",
+    )
 
     def __post_init__(self) -> None:
         """Check what could not be."""
         one_of("course.tier", self.tier, ("cpu", "gpu"))
+        one_of("course.labs", self.labs, ("all", "released"))
+        if self.gradebook:
+            example = "postgresql:///sparrow"
+            matches("course.gradebook", self.gradebook, DATABASE, example)
         matches("course.code", self.code, ACCOUNT, "sparrow")
-        if self.time_zone not in available_timezones():
+        if self.time_zone not in zones():
             raise SettingsError(
                 _(
                     'course.time_zone is "{got}", which no clock knows{hint}: write a '
                     "name such as Africa/Nairobi.",
                     got=self.time_zone,
-                    hint=nearest(self.time_zone, available_timezones()),
+                    hint=nearest(self.time_zone, zones()),
                 )
             )
         if not self.languages:

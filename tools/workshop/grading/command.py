@@ -33,7 +33,11 @@ __all__ = ["grade"]
     help="Submissions that run at the same time (default: one a core).",
 )
 @click.option("--again", is_flag=True, help="Run everything again, known or not.")
-@click.option("--feedback", is_flag=True, help="Also write the pages for learners.")
+@click.option(
+    "--feedback",
+    is_flag=True,
+    help="Also write the pages for learners; you release them later.",
+)
 @click.option(
     "--no-sandbox",
     is_flag=True,
@@ -112,7 +116,8 @@ def run(
         marks, outcomes, refused = _grade_all(
             pipeline, known, submissions, boxes, bar, again=again, feedback=feedback
         )
-    screen.print(report.table(lab, marks, refused))
+        pipeline.settle_late()
+    screen.print(report.table(lab, marks, refused, pipeline.penalties(lab)))
     if (problems := report.problems(outcomes, refused)) is not None:
         screen.print(problems)
     for name, reason in sorted(refused.items()):

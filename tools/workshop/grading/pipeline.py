@@ -80,6 +80,24 @@ class Pipeline:
                 found.append(Mark(each.number, score, float(grade.max_score)))
         return found
 
+    def settle_late(self) -> None:
+        """Bring due dates and penalties up to date, for every lab."""
+        from workshop.grading import late
+
+        with own_programs():
+            late.settle_all(self.directory, self.course.root)
+
+    def penalties(self, lab: str) -> dict[str, float]:
+        """Learner -> the points that late work has cost them."""
+        from nbgrader.api import Gradebook
+
+        with Gradebook(self.directory.db_url, self.directory.course_id) as gradebook:
+            return {
+                each.student.id: float(each.late_submission_penalty)
+                for each in gradebook.assignment_submissions(lab)
+                if each.late_submission_penalty
+            }
+
     def has(self, lab: str, learner: str) -> bool:
         """Are marks and the graded notebook still where they were written?"""
         from nbgrader.api import Gradebook, MissingEntry

@@ -15,7 +15,8 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 
 from sparrow.checks.judging import Outcome
 from sparrow.language import _
-from workshop.grading import judge, reference, render, repair, report
+from workshop.classroom import rules
+from workshop.grading import judge, late, reference, render, repair, report
 from workshop.grading.course import Course
 from workshop.grading.kept import Answered, Kept
 from workshop.grading.reference import Reference
@@ -160,11 +161,13 @@ class RecordScores(NbGraderPreprocessor):  # type: ignore[misc]
 
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
         """Write to the gradebook; show the rubric to whoever grades by hand."""
-        _course, lab = _lab(resources)
+        course, lab = _lab(resources)
         about = resources["nbgrader"]
         where = (about["notebook"], about["assignment"], about["student"])
         outcomes: dict[str, Outcome] = resources["sparrow"]
         with Gradebook(about["db_url"]) as gradebook:
+            # nbgrader's step after this one takes off what is late.
+            late.set_due(gradebook.find_assignment(lab.lab), rules.of(course.root))
             for exercise in lab.exercises:
                 if exercise.check_id is not None:
                     grade = gradebook.find_grade(exercise.check_id, *where)

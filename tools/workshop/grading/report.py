@@ -49,25 +49,38 @@ def escaped(text: str) -> str:
     return "".join(pieces)
 
 
-def table(lab: str, marks: dict[str, Sequence[Mark]], refused: dict[str, str]) -> Table:
-    """Learners by exercises. A dot waits for a person; a dash was not graded."""
+def table(
+    lab: str,
+    marks: Mapping[str, Sequence[Mark]],
+    refused: Mapping[str, str],
+    late: Mapping[str, float],
+) -> Table:
+    """Learners by exercises. A dot waits for a person; a dash was not graded.
+
+    `late` is what late work has cost; the total is without it.
+    """
     columns = next(iter(marks.values()), ())
     shown = Table(title=_("Lab {lab}", lab=lab), title_justify="left")
     shown.add_column(_("Learner"), no_wrap=True, overflow="ellipsis")
     for each in columns:
         shown.add_column(f"{each.exercise}\n/{each.points:g}", justify="right")
+    is_late = any(late.get(each) for each in marks)
+    if is_late:
+        shown.add_column(_("Late"), justify="right")
     total = sum(each.points for each in columns)
     shown.add_column(_("Total") + f"\n/{total:g}", justify="right")
     for learner in sorted({*marks, *refused}):
         row, name = marks.get(learner), Text(learner)  # not markup
         if row is None or learner in refused:
-            shown.add_row(name, *["–"] * (len(columns) + 1))
+            shown.add_row(name, *["–"] * (len(shown.columns) - 1))
             continue
         waiting = any(each.score is None for each in row)
-        earned = points_in_words(sum(each.score or 0 for each in row))
+        taken = late.get(learner, 0.0)
+        earned = points_in_words(sum(each.score or 0 for each in row) - taken)
         shown.add_row(
             name,
             *("·" if m.score is None else points_in_words(m.score) for m in row),
+            *([f"−{points_in_words(taken)}" if taken else ""] if is_late else []),
             f"{earned} + ·" if waiting else earned,
         )
     if any(each.score is None for row in marks.values() for each in row):
