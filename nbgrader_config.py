@@ -62,6 +62,12 @@ c.GenerateFeedback.preprocessors = [
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]
 
+# In place of nbgrader's folder to which everybody may write.
+c.ExchangeFactory.list = "workshop.exchange.instructors.List"
+c.ExchangeFactory.release_assignment = "workshop.exchange.instructors.ReleaseAssignment"
+c.ExchangeFactory.release_feedback = "workshop.exchange.instructors.ReleaseFeedback"
+c.ExchangeFactory.collect = "workshop.exchange.instructors.Collect"
+
 # Pages without script from a submission, and without a request to another host.
 c.HTMLExporter.filters = {
     "markdown2html": "workshop.grading.render.markdown",

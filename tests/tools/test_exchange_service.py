@@ -12,21 +12,22 @@ from pathlib import Path
 import pytest
 
 from sparrow.errors import LabError, StorageError
-from sparrow.lab.window import feedback_at, hand_in_at
+from sparrow.lab.window import feedback_at, hand_in_at, lab_at, overview_at
 from tests.tools import small_course
 from tests.tools.small_course import LAB
 from tests.tools.test_exchange_desk import NAME, notebook
 from workshop.classroom.settings import from_tables
 from workshop.exchange.desk import Desk
 from workshop.exchange.service import Window
+from workshop.exchange.shelf import Shelf
 from workshop.grading.course import Course
 
 
 @pytest.fixture
 def window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
     course = small_course.make(tmp_path, monkeypatch)
-    desk = Desk(Course(course), from_tables({}, tmp_path))
-    with Window(tmp_path / "window", desk) as made:
+    told = Course(course), from_tables({}, tmp_path)
+    with Window(tmp_path / "window", Desk(*told), Shelf(*told)) as made:
         thread = threading.Thread(target=made.serve_forever, daemon=True)
         thread.start()
         yield made
@@ -112,17 +113,46 @@ def test_thirty_at_the_same_moment_are_all_taken(window: Window) -> None:
     assert len(window.desk.receipts()) == 30
 
 
-def test_feedback_goes_to_its_learner_alone(window: Window) -> None:
-    path = Path(str(window.server_address))
+def write_feedback(window: Window, learner: str, words: str) -> None:
+    """What grading leaves."""
+    place = window.desk.course.root / "feedback" / learner / LAB
+    place.mkdir(parents=True, exist_ok=True)
+    (place / f"{LAB}.html").write_text(f"<p>{learner}: {words}</p>", "utf-8")
+    (place / f"{LAB}.ipynb").write_text("{}")
+
+
+def test_feedback_goes_to_its_learner_alone_once_it_is_released(window: Window) -> None:
+    path, me = Path(str(window.server_address)), getpass.getuser()
     with pytest.raises(LabError, match="no feedback"):
         feedback_at(path, LAB)
-    for learner in (getpass.getuser(), "somebody"):
-        place = window.desk.course.root / "feedback" / learner / LAB
-        place.mkdir(parents=True)
-        (place / f"{LAB}.html").write_text(f"<p>{learner}: \u0645</p>", "utf-8")
-    pages = feedback_at(path, LAB)
-    assert list(pages) == [f"{LAB}.html"]
-    assert pages[f"{LAB}.html"].decode() == f"<p>{getpass.getuser()}: \u0645</p>"
+    for learner in (me, "somebody"):
+        write_feedback(window, learner, "\u0645")
+    with pytest.raises(LabError, match="no feedback"):
+        feedback_at(path, LAB)
+    assert window.shelf.give(LAB, "somebody") == ["somebody"]
+    with pytest.raises(LabError, match="no feedback"):
+        feedback_at(path, LAB)
+    assert window.shelf.give(LAB) == sorted([me, "somebody"])
+    assert feedback_at(path, LAB) == {f"{LAB}.html": f"<p>{me}: \u0645</p>".encode()}
+    write_feedback(window, me, "second thoughts")  # graded again, not yet released
+    assert b"second" not in feedback_at(path, LAB)[f"{LAB}.html"]
+    window.shelf.give(LAB, me)
+    assert b"second" in feedback_at(path, LAB)[f"{LAB}.html"]
+
+
+def test_who_asks_hears_of_labs_and_of_their_own_submissions(window: Window) -> None:
+    path, me = Path(str(window.server_address)), getpass.getuser()
+    (window.desk.course.root / "labs" / LAB).mkdir(parents=True)
+    (window.desk.course.root / "labs" / LAB / NAME).write_bytes(notebook()[NAME])
+    hand_in_at(path, LAB, notebook())
+    window.desk.take("somebody", LAB, notebook(), datetime.now(UTC))
+    told = overview_at(path)
+    assert (told["course"], told["labs"]) == ("sparrow", [LAB])
+    assert [each["learner"] for each in told["receipts"]] == [me]
+    assert told["feedback"] == {}
+    assert lab_at(path, LAB) == notebook()
+    with pytest.raises(LabError, match="no lab 'other' to fetch"):
+        lab_at(path, "other")
 
 
 @pytest.mark.parametrize("lab", ["../somebody/00_preflight", "", "nothing"])

@@ -1,4 +1,4 @@
-"""Hand files in at the classroom's window, and get the feedback that waits there."""
+"""Hand files in at the classroom's window, and take labs and feedback there."""
 
 import json
 import socket
@@ -9,7 +9,7 @@ from typing import Any
 from sparrow.errors import LabError, StorageError
 from sparrow.language import _
 
-__all__ = ["feedback_at", "hand_in_at"]
+__all__ = ["feedback_at", "hand_in_at", "lab_at", "overview_at"]
 
 WAIT_S = 120.0  # a whole class may be in front of us
 
@@ -43,13 +43,41 @@ def feedback_at(window: Path, lab: str) -> dict[str, bytes]:
         LabError: there are none yet.
         StorageError: nobody answers.
     """
-    header = {"ask": "feedback", "lab": lab}
+    return _take(window, {"ask": "feedback", "lab": lab})
+
+
+def lab_at(window: Path, lab: str) -> dict[str, bytes]:
+    """The files of a lab, by plain names.
+
+    Args:
+        window: the socket.
+        lab: which lab.
+
+    Raises:
+        LabError: it cannot be fetched; the sentence says which can.
+        StorageError: nobody answers.
+    """
+    return _take(window, {"ask": "lab", "lab": lab})
+
+
+def overview_at(window: Path) -> dict[str, Any]:
+    """What concerns whoever asks: `labs`, their `receipts`, and `feedback` by lab.
+
+    Raises:
+        LabError: it is refused; the sentence says why.
+        StorageError: nobody answers.
+    """
+    return _ask(window, {"ask": "overview"})[0]
+
+
+def _take(window: Path, header: Mapping[str, str]) -> dict[str, bytes]:
+    """The files that come back, by plain names."""
     answer, told = _ask(window, header)
-    pages, start = {}, 0
+    files, start = {}, 0
     for name, size in answer["files"].items():
-        pages[Path(name).name] = told[start : start + size]
+        files[Path(name).name] = told[start : start + size]
         start += size
-    return pages
+    return files
 
 
 def _ask(

@@ -70,10 +70,13 @@ def list_(path: Path, learner: str | None) -> None:
 @click.pass_obj
 def collect(path: Path, lab: str) -> None:
     """Put everybody's latest submission of LAB where `workshop grade` reads it."""
+    from workshop.classroom import rules
+
     try:
         desk = _desk(path)
         found = desk.collect(lab)
-        _give_to_owner(desk.course.root)
+        _give_to_owner(desk.course.root / "submitted")
+        rules.keep(desk.classroom)  # a deadline may have moved since the hub started
     except SparrowError as error:
         return _say(error)
     click.echo(
@@ -87,10 +90,31 @@ def collect(path: Path, lab: str) -> None:
     )
 
 
-def _give_to_owner(course: Path) -> None:
+@submissions.command("release-feedback")
+@click.argument("lab")
+@click.option("--learner", default="*", help="Only this account.")
+@click.pass_obj
+def release_feedback(path: Path, lab: str, learner: str) -> None:
+    """Let learners read what grading has written about LAB, each their own.
+
+    `workshop grade LAB --feedback` writes the pages. What is written again later is
+    not seen before it is released again.
+    """
+    from workshop.exchange.shelf import Shelf
+
+    try:
+        desk = _desk(path)
+        shelf = Shelf(desk.course, desk.classroom)
+        found = shelf.give(lab, learner)
+        _give_to_owner(shelf.given_at)
+    except SparrowError as error:
+        return _say(error)
+    click.echo(_("{n} learners can read about {lab} now.", n=len(found), lab=lab))
+
+
+def _give_to_owner(place: Path) -> None:
     """What root has written belongs to whoever has the course."""
     if os.geteuid() == 0:
-        owner = course.stat()
-        place = course / "submitted"
+        owner = place.parent.stat()
         for each in (place, *place.rglob("*")):
             os.chown(each, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -1,7 +1,5 @@
 """Take what somebody hands in: looked at, kept whole, recorded, and only then thanked.
 
-What grading has written about it is given back here too.
-
 Who it is and when is said by whoever calls, who has asked the hub; nothing in the
 files decides it.
 """
@@ -12,7 +10,8 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from sparrow import runtime
@@ -23,7 +22,7 @@ from workshop.exchange.record import Line, Record
 from workshop.grading.course import Course
 from workshop.grading.submission import RefusedError, examine
 
-__all__ = ["Desk", "Receipt"]
+__all__ = ["TIMESTAMP", "Desk", "Receipt", "look_at"]
 
 NAME = re.compile(r"[\w][\w.@-]{0,99}")
 MOST_FILES = 20
@@ -83,7 +82,7 @@ class Desk:
         """
         self.course.reference_path(lab)
         late_s = self._late_s(lab, now)
-        _look_at(learner, files)
+        look_at(learner, files)
         place = self.kept / lab / learner
         runtime.writable_folder(place)
         coming = place / f".coming-{secrets.token_hex(8)}" / lab
@@ -112,36 +111,26 @@ class Desk:
         found = [Receipt.of(line) for line in self.record.lines()]
         return [each for each in found if learner in (None, each.learner)]
 
-    def feedback(self, learner: str, lab: str) -> dict[str, bytes]:
-        """The pages that grading has written for a learner, by plain names.
-
-        Raises:
-            RefusedError: there are none yet.
-        """
-        self.course.reference_path(lab)
-        _look_at(learner, {lab: b""})
-        place = self.course.root / "feedback" / learner / lab
-        pages = sorted(place.glob("*.html"))
-        if not pages:
-            raise RefusedError(
-                _(
-                    "There is no feedback on {lab} for you yet: ask again when your "
-                    "instructor says that it is out.",
-                    lab=lab,
-                )
-            )
-        return {page.name: page.read_bytes() for page in pages}
-
-    def collect(self, lab: str) -> list[Receipt]:
+    def collect(self, lab: str, learners: str = "*") -> list[Receipt]:
         """Put everybody's latest submission where grading reads it.
+
+        Args:
+            lab: which lab.
+            learners: an account, or a pattern such as `*`.
 
         Returns:
             The receipts of what lies there now.
 
         Raises:
+            CourseError: there is no such lab.
             StorageError: what was acknowledged is gone, or was changed.
         """
-        latest = {each.learner: each for each in self.receipts() if each.lab == lab}
+        self.course.reference_path(lab)
+        latest = {
+            each.learner: each
+            for each in self.receipts()
+            if each.lab == lab and fnmatchcase(each.learner, learners)
+        }
         for learner, receipt in latest.items():
             at = datetime.fromisoformat(receipt.at)
             source = self.kept / lab / learner / _folder_of(receipt.files, at)
@@ -150,7 +139,7 @@ class Desk:
             coming = target.with_name(f".{lab}.coming")
             shutil.rmtree(coming, ignore_errors=True)
             shutil.copytree(source, coming)
-            time = at.astimezone().strftime("%Y-%m-%d %H:%M:%S.000000 %Z")
+            time = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.000000 UTC")
             (coming / TIMESTAMP).write_text(time)
             shutil.rmtree(target, ignore_errors=True)
             coming.rename(target)
@@ -215,7 +204,7 @@ def _folder_of(names: Mapping[str, str], at: datetime) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
-def _look_at(learner: str, files: Mapping[str, bytes]) -> None:
+def look_at(learner: str, files: Mapping[str, bytes]) -> None:
     """Plain names only, and not too many.
 
     Raises:

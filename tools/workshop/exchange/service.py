@@ -1,4 +1,4 @@
-"""The window at which learners hand in: a socket of this machine, beside the hub.
+"""The window at which learners hand in and take: a socket of this machine.
 
 Who is there is said by the kernel, which knows whose process holds the other end. No
 token has to be kept from others, and nobody can listen in the place of the service:
@@ -7,8 +7,10 @@ the socket lies in a folder that only its owner can change. The time is this pro
 A request is one line of JSON, `{"lab": …, "files": {name: bytes}}`, and then the bytes
 of the files in that order. The answer is one line: a receipt, or why there is none.
 
-`{"ask": "feedback", "lab": …}` asks for the pages of whoever asks, and of nobody else:
-`{"files": {name: bytes}}` comes back, and then the pages.
+Who asks gets what is their own, and of nobody else: `{"ask": "lab", "lab": …}` the
+files of a lab, `{"ask": "feedback", "lab": …}` the pages about it, as
+`{"files": {name: bytes}}` and then the files; `{"ask": "overview"}` what there is to
+fetch, their receipts, and which feedback is out.
 """
 
 import json
@@ -25,8 +27,9 @@ from typing import Any
 
 from sparrow.errors import SparrowError
 from sparrow.language import _
-from workshop.classroom.settings import from_tables
+from workshop.classroom import rules
 from workshop.exchange.desk import Desk
+from workshop.exchange.shelf import Shelf
 from workshop.grading.course import Course
 from workshop.grading.submission import MAX_FOLDER_MIB, MIB, RefusedError
 
@@ -43,16 +46,17 @@ class Window(socketserver.ThreadingUnixStreamServer):
     Args:
         path: of the socket.
         desk: where they are kept.
+        shelf: what learners may take.
     """
 
     daemon_threads = True
     request_queue_size = 64  # a whole class at the same moment
 
-    def __init__(self, path: Path, desk: Desk) -> None:
+    def __init__(self, path: Path, desk: Desk, shelf: Shelf) -> None:
         path.unlink(missing_ok=True)
         super().__init__(str(path), _Visit)
         path.chmod(0o666)  # everybody may come; who it is, the kernel says
-        self.desk = desk
+        self.desk, self.shelf = desk, shelf
 
 
 class _Visit(socketserver.StreamRequestHandler):
@@ -63,15 +67,18 @@ class _Visit(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """Read, take, answer; whatever happens, the others are served."""
-        pages: dict[str, bytes] = {}
+        files: dict[str, bytes] = {}
+        answer: dict[str, Any]
         try:
             told = json.loads(self.rfile.readline(HEADER_BYTES))
-            if "ask" in told:
-                pages = self._give_back(told)
-                sizes = {name: len(page) for name, page in pages.items()}
-                answer: dict[str, Any] = {"files": sizes}
-            else:
+            asked = told.get("ask", "")
+            if not asked:
                 answer = {"receipt": self._take(told)}
+            elif asked == "overview":
+                answer = self._overview()
+            else:
+                files = self._give(asked, str(told["lab"]))
+                answer = {"files": {name: len(each) for name, each in files.items()}}
         except SparrowError as error:
             answer = {"refused": str(error)}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -79,16 +86,28 @@ class _Visit(socketserver.StreamRequestHandler):
             answer = {"refused": _("The request cannot be read: hand it in again.")}
         try:
             self.wfile.write(json.dumps(answer).encode() + b"\n")
-            for page in pages.values():
-                self.wfile.write(page)
+            for each in files.values():
+                self.wfile.write(each)
         except OSError:
             return  # gone; what was taken is taken
 
-    def _give_back(self, told: dict[str, Any]) -> dict[str, bytes]:
-        if told["ask"] != "feedback":
-            raise ValueError("unknown question")
+    def _give(self, asked: str, lab: str) -> dict[str, bytes]:
+        """The files that somebody may have."""
+        if asked == "lab":
+            return self.server.shelf.lab(lab)
+        if asked == "feedback":
+            return self.server.shelf.feedback(account_of(self.connection), lab)
+        raise ValueError("unknown question")
+
+    def _overview(self) -> dict[str, Any]:
+        """What concerns whoever asks."""
         learner = account_of(self.connection)
-        return self.server.desk.feedback(learner, str(told["lab"]))
+        return {
+            "course": self.server.shelf.code,
+            "labs": self.server.shelf.labs(),
+            "receipts": [asdict(x) for x in self.server.desk.receipts(learner)],
+            "feedback": self.server.shelf.given(learner),
+        }
 
     def _take(self, told: dict[str, Any]) -> dict[str, Any]:
         sizes = {str(name): int(size) for name, size in told["files"].items()}
@@ -119,19 +138,15 @@ def account_of(connection: socket.socket) -> str:
     return pwd.getpwuid(user).pw_name
 
 
-def main(told: str) -> None:
-    """Serve until the hub ends it. `told` is JSON: socket, course, deadlines, late."""
-    settings = json.loads(told)
-    course = Path(settings["course"])
-    deadlines = {
-        lab: datetime.fromisoformat(at) for lab, at in settings["deadlines"].items()
-    }
-    tables = {"deadlines": deadlines, "late": settings["late"]}
+def main(socket_path: str, folder: str) -> None:
+    """Serve a course until the hub ends it."""
     os.umask(0o077)
-    desk = Desk(Course.at(course), from_tables(tables, course))
-    with Window(Path(settings["socket"]), desk) as window:
+    course = Course.at(Path(folder))
+    classroom = rules.of(course.root)
+    desk, shelf = Desk(course, classroom), Shelf(course, classroom)
+    with Window(Path(socket_path), desk, shelf) as window:
         window.serve_forever()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

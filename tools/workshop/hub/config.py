@@ -10,19 +10,17 @@ What JupyterHub's security overview asks for, and where it is done:
     hub and proxy not in reach both listen on 127.0.0.1; tokens are made by JupyterHub
 """
 
-import json
 import os
 import secrets
 import socket
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sparrow import language
 from sparrow.language import _
 from workshop.board import in_hub as board
-from workshop.classroom import tls
+from workshop.classroom import rules, tls
 from workshop.classroom.passcodes import Passcodes
 from workshop.classroom.people import People
 from workshop.classroom.place import Place
@@ -40,7 +38,10 @@ FRAMES = {"headers": {"Content-Security-Policy": "frame-ancestors 'self'"}}
 
 def where_labs_are_fetched(place: Place) -> dict[str, str]:
     """What a learner's server is told: where labs come from, and where they go."""
-    return {"SPARROW_LABS": str(place.labs), "SPARROW_EXCHANGE": str(place.window)}
+    told = {"SPARROW_EXCHANGE": str(place.window)}
+    if place.classroom.course.labs == "all":
+        told["SPARROW_LABS"] = str(place.labs)
+    return told
 
 
 def configure(c: Any, classroom: Classroom) -> None:
@@ -236,21 +237,16 @@ def _services(c: Any, place: Place, inside: ports.Inside) -> None:
 
 
 def _exchange(place: Place) -> dict[str, Any]:
-    """The window at which learners hand in; it runs as the instructor."""
+    """The window at which learners hand in and take; it runs as the instructor."""
     classroom = place.classroom
     owner = place.course.stat()
     place.window.parent.mkdir(mode=0o755, exist_ok=True)
     os.chown(place.window.parent, owner.st_uid, owner.st_gid)
-    told = {
-        "socket": str(place.window),
-        "course": str(place.course),
-        "deadlines": {lab: at.isoformat() for lab, at in classroom.deadlines.items()},
-        "late": asdict(classroom.late),
-    }
+    rules.keep(classroom)
     serve = [sys.executable, "-I", "-m", "workshop.exchange.service"]
     return {
         "name": "exchange",
-        "command": [*serve, json.dumps(told)],
+        "command": [*serve, str(place.window), str(place.course)],
         "user": classroom.hub.instructor,
         "cwd": "/",
     }
