@@ -1,8 +1,8 @@
 """What every test may rely on: no network, its own folders, and honest skips.
 
-Bubblewrap, Chromium, Node and SmolLM2's weights may be missing on a learner's machine:
-tests that need one are skipped there, with a word. `--require-everything` turns such a
-skip into a failure: `.ci/run` installs all of them.
+Bubblewrap, Chromium, Node, PostgreSQL and SmolLM2's weights may be missing on a
+learner's machine: tests that need one are skipped there, with a word.
+`--require-everything` turns such a skip into a failure: `.ci/run` installs all of them.
 
 Fixtures: `smollm2` (the folder of the real weights), `chromium` (a browser) and `page`
 (a page of it, that cannot reach other hosts and keeps what it tried in `page.foreign`).
@@ -21,6 +21,7 @@ import pytest
 
 from sparrow import assets, language
 from tests import network_guard
+from tests.tools import postgresql
 
 REAL_CACHE = assets.folder_of("smollm2").parent
 FOREIGN_TO_TESTS = ("SPARROW_LANGUAGE", "SPARROW_DEVICE", "SPARROW_COURSE")
@@ -46,6 +47,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "needs_bubblewrap": (bubblewrap_works, "bubblewrap does not work here"),
     "needs_chromium": (lambda: bool(find_chromium()), "Chromium is not installed"),
     "needs_node": (lambda: bool(shutil.which("node")), "Node is not installed"),
+    "needs_postgresql": (
+        lambda: bool(postgresql.programs()),
+        "PostgreSQL is not installed",
+    ),
 }
 
 
@@ -54,7 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--require-everything",
         action="store_true",
-        help="fail, not skip, where bubblewrap, Chromium, Node or weights are missing",
+        help="fail, not skip, where something that a test needs is missing",
     )
 
 

@@ -59,6 +59,11 @@ def test_a_file_is_read_with_its_dates_and_its_clock(tmp_path):
         ({"course": {"time_zone": "Africa/Nairoby"}}, "did you mean Africa/Nairobi?"),
         ({"course": {"languages": "en"}}, "must be a list of words in quotes"),
         ({"course": {"languages": []}}, "course.languages is empty"),
+        ({"course": {"labs": "some"}}, 'one of all, released; got "some".'),
+        (
+            {"course": {"gradebook": "marks.db"}},
+            'write it like "postgresql:///sparrow"',
+        ),
         ({"course": {"languages": ["English"]}}, 'write it like "pt_BR"'),
         ({"course": {"first_day": "Monday"}}, "must be a date without quotes"),
         ({"course": {"tier": "tpu"}}, "one of cpu, gpu"),
