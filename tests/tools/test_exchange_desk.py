@@ -1,10 +1,13 @@
 """What is handed in is kept whole, and nothing that was acknowledged is lost."""
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import nbformat
 import pytest
+from nbgrader.utils import parse_utc
 
 from sparrow import runtime
 from sparrow.errors import StorageError
@@ -32,6 +35,24 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 def notebook(guess: int = 1000) -> dict[str, bytes]:
     made = small_course.answered(answer_0_1=f"guess_years = {guess}")
     return {NAME: nbformat.writes(made).encode()}
+
+
+@pytest.fixture
+def nairobi(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine three hours ahead, in a zone whose name nbgrader cannot read."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Africa/Nairobi")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("nairobi")
+def test_the_time_is_written_so_that_nbgrader_reads_the_same_moment(desk: Desk) -> None:
+    desk.take("amina", LAB, notebook(), NOON)
+    desk.collect(LAB)
+    path = desk.course.root / "submitted" / "amina" / LAB / "timestamp.txt"
+    assert parse_utc(path.read_text()) == NOON.replace(tzinfo=None)
 
 
 def test_the_latest_of_each_learner_is_collected(desk: Desk) -> None:

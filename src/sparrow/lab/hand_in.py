@@ -78,9 +78,18 @@ def _at_window(window: Path, lab: About, notebook: Path) -> Path:
     files |= {each.name: each.read_bytes() for each in _artefacts(lab)}
     receipt = hand_in_at(window, lab.name, files)
     path = home_folder() / "receipts" / f"{lab.name}-{receipt['number']}.json"
-    writable_folder(path.parent)
-    with atomic_write(path) as file:
-        file.write(json.dumps(receipt, indent=2).encode() + b"\n")
+    try:
+        with atomic_write(path) as file:
+            file.write(json.dumps(receipt, indent=2).encode() + b"\n")
+    except StorageError as error:
+        raise StorageError(
+            _(
+                "Your work is handed in, as number {number}; only the receipt could "
+                "not be kept in {path}: free some space in your folder.",
+                number=receipt["number"],
+                path=path,
+            )
+        ) from error
     return path
 
 

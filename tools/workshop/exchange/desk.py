@@ -22,7 +22,7 @@ from workshop.exchange.record import Line, Record
 from workshop.grading.course import Course
 from workshop.grading.submission import RefusedError, examine
 
-__all__ = ["TIMESTAMP", "Desk", "Receipt", "look_at"]
+__all__ = ["TIMESTAMP", "Desk", "Receipt", "look_at", "write_folder"]
 
 NAME = re.compile(r"[\w][\w.@-]{0,99}")
 MOST_FILES = 20
@@ -123,7 +123,8 @@ class Desk:
 
         Raises:
             CourseError: there is no such lab.
-            StorageError: what was acknowledged is gone, or was changed.
+            StorageError: what was acknowledged is gone, or was changed; or the disk is
+                full, and what was collected before is still there.
         """
         self.course.reference_path(lab)
         latest = {
@@ -134,25 +135,21 @@ class Desk:
         for learner, receipt in latest.items():
             at = datetime.fromisoformat(receipt.at)
             source = self.kept / lab / learner / _folder_of(receipt.files, at)
-            self._check(source, receipt)
-            target = self.course.root / "submitted" / learner / lab
-            coming = target.with_name(f".{lab}.coming")
-            shutil.rmtree(coming, ignore_errors=True)
-            shutil.copytree(source, coming)
+            files = self._checked(source, receipt)
             time = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.000000 UTC")
-            (coming / TIMESTAMP).write_text(time)
-            shutil.rmtree(target, ignore_errors=True)
-            coming.rename(target)
+            files[TIMESTAMP] = time.encode()
+            write_folder(self.course.root / "submitted" / learner / lab, files)
         return list(latest.values())
 
-    def _check(self, source: Path, receipt: Receipt) -> None:
-        """What is there is what was handed in."""
+    def _checked(self, source: Path, receipt: Receipt) -> dict[str, bytes]:
+        """What was handed in, if what is there still is that."""
+        found = {}
         for name, wanted in receipt.files.items():
             try:
-                got = hashlib.sha256((source / name).read_bytes()).hexdigest()
+                found[name] = (source / name).read_bytes()
             except OSError:
-                got = ""
-            if got != wanted:
+                found[name] = b""
+            if hashlib.sha256(found[name]).hexdigest() != wanted:
                 raise StorageError(
                     _(
                         "{name} in submission {number} of {learner} is gone or was "
@@ -163,6 +160,7 @@ class Desk:
                         folder=source,
                     )
                 )
+        return found
 
     def _write(self, folder: Path, files: Mapping[str, bytes]) -> None:
         try:
@@ -196,6 +194,25 @@ class Desk:
                 )
             )
         return max(0, round(late.total_seconds()))
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write a folder beside its place, and put it there once it is whole.
+
+    Raises:
+        StorageError: the disk is full; what stood there still does.
+    """
+    runtime.writable_folder(folder.parent)
+    coming = folder.with_name(f".{folder.name}.coming")
+    shutil.rmtree(coming, ignore_errors=True)
+    try:
+        for name, content in files.items():
+            with runtime.atomic_write(coming / name) as file:
+                file.write(content)
+        shutil.rmtree(folder, ignore_errors=True)
+        coming.rename(folder)
+    finally:
+        shutil.rmtree(coming, ignore_errors=True)
 
 
 def _folder_of(names: Mapping[str, str], at: datetime) -> str:

@@ -6,15 +6,13 @@ reaches nobody before it is released too.
 
 import hashlib
 import shutil
-from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from sparrow import runtime
 from sparrow.language import _
 from workshop.classroom.place import Place
 from workshop.classroom.tables import Classroom
-from workshop.exchange.desk import TIMESTAMP, look_at
+from workshop.exchange.desk import TIMESTAMP, look_at, write_folder
 from workshop.grading.course import Course
 from workshop.grading.submission import RefusedError
 
@@ -80,7 +78,7 @@ class Shelf:
                     lab=lab,
                 )
             )
-        _replace(self._released / lab, _files(source))
+        write_folder(self._released / lab, _files(source))
 
     def withdraw(self, lab: str) -> None:
         """Let nobody fetch it any more; who has it keeps it.
@@ -124,7 +122,7 @@ class Shelf:
         for learner, folder in found.items():
             pages = _files(folder)
             kept = {n: x for n, x in pages.items() if n.endswith((".html", TIMESTAMP))}
-            _replace(self.given_at / learner / lab, kept)
+            write_folder(self.given_at / learner / lab, kept)
         return list(found)
 
     def feedback(self, learner: str, lab: str) -> dict[str, bytes]:
@@ -173,18 +171,3 @@ def _files(folder: Path) -> dict[str, bytes]:
     """The plain files of a folder."""
     found = sorted(folder.glob("[!.]*"))
     return {path.name: path.read_bytes() for path in found if path.is_file()}
-
-
-def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write a folder anew, next to its place, and then put it there."""
-    runtime.writable_folder(folder.parent)
-    coming = folder.with_name(f".{folder.name}.coming")
-    shutil.rmtree(coming, ignore_errors=True)
-    try:
-        for name, content in files.items():
-            with runtime.atomic_write(coming / name) as file:
-                file.write(content)
-        shutil.rmtree(folder, ignore_errors=True)
-        coming.rename(folder)
-    finally:
-        shutil.rmtree(coming, ignore_errors=True)
