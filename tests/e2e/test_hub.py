@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.e2e.hub_room import Room, Server, opened
+from tests.e2e.lab_server import SCREENSHOTS
 
 PEOPLE = (
     ("amina", "Amina Ben Salah", "en"),
@@ -221,3 +222,61 @@ def test_everybody_reads_the_book_and_it_runs_without_rights(room):
     with room.visitor() as visitor:
         assert "The book" in visitor.get("/book/").text
         assert visitor.get("/book/../../../etc/passwd").status_code in (403, 404)
+
+
+def press(teacher: Server, button: str) -> str:
+    """One of formgrader's buttons for the first lab; what it wrote to its log."""
+    token = teacher.visitor.cookies.get("_xsrf", path=f"{teacher.at}/")
+    answer = teacher.visitor.post(
+        f"{teacher.at}/formgrader/api/assignment/00_preflight/{button}",
+        headers={"X-XSRFToken": token},
+    )
+    told = answer.json()
+    assert told["success"], told
+    return told["log"]
+
+
+@pytest.mark.needs_chromium
+def test_nbgraders_panel_and_formgraders_buttons_work_at_the_window(
+    room, amina, chromium
+):
+    listed = room.run("submissions", "list")
+    number = 1 + int(re.findall(r"(\d+) submissions", listed)[0])
+    amina.ask("import os; os.rename('labs/00_preflight', 'labs/mine')")
+    context = chromium.new_context(ignore_https_errors=True)
+    context.set_default_timeout(120_000)
+    page = context.new_page()
+    page.goto(f"{room.home}/hub/login")
+    page.fill("input[name=username]", amina.account)
+    page.fill("input[name=password]", room.passcodes[amina.account])
+    page.press("input[name=password]", "Enter")
+    page.get_by_role("menuitem", name="Nbgrader").click()
+    page.get_by_role("menuitem", name="Assignment List").click()
+    panel = page.locator("#nbgrader-assignment-list")
+    panel.get_by_role("button", name="Fetch", exact=True).click()
+    fetched = panel.locator("#fetched_assignments_list > div", has_text="00_preflight")
+    fetched.get_by_role("button", name="Submit").click()
+    panel.get_by_text(f"receipt {number}, no feedback yet").wait_for()
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / "hub-assignments.png")
+
+    teacher = room.enter(room.people.instructor)
+    assert "Collected 1 submissions of 00_preflight." in press(teacher, "collect")
+    graded = f"feedback/{amina.account}/00_preflight"
+    teacher.ask(
+        f"import shutil; shutil.copytree('submitted/{amina.account}/00_preflight', "
+        f"{graded!r}); open('{graded}/00_preflight.html', 'w').write('well done')"
+    )
+    assert "no feedback" in amina.ask(
+        "from sparrow.lab import start; start('00_preflight').feedback()"
+    )
+    assert "1 learners can read about 00_preflight" in press(
+        teacher, "release_feedback"
+    )
+    panel.get_by_role("button", name="Fetch Feedback").click()
+    panel.get_by_text("(view feedback)").first.wait_for()
+    said = amina.ask(
+        "print(open('labs/00_preflight/feedback/00_preflight.html').read())"
+    )
+    assert said == "well done"
+    context.close()

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from workshop.classroom.place import Place
@@ -12,7 +11,6 @@ __all__ = ["PATH", "TOLD", "for_instructor", "for_learner", "service"]
 
 PATH = "/hub/user-redirect/board"  # leads to the instructor's own server
 TOLD = "SPARROW_BOARD_OF"
-SETTINGS = Path(__file__).parent / "jupyter"
 
 
 def service(place: Place) -> dict[str, Any]:
@@ -38,7 +36,7 @@ def for_learner(place: Place) -> dict[str, str]:
 
 
 def for_instructor(place: Place) -> dict[str, str]:
-    """The page in the instructor's server, if there is a board."""
+    """What the page in the instructor's server is told, if there is a board."""
     course = place.classroom.course
     if not place.classroom.board.on:
         return {}
@@ -48,4 +46,4 @@ def for_instructor(place: Place) -> dict[str, str]:
         "time_zone": course.time_zone,
         "speech": course.languages[0],
     }
-    return {"JUPYTER_CONFIG_PATH": str(SETTINGS), TOLD: json.dumps(told)}
+    return {TOLD: json.dumps(told)}

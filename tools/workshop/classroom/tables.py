@@ -159,7 +159,9 @@ class LateTable:
     """What becomes of work that is handed in after its deadline."""
 
     grace_minutes: int = setting(15, "So much later is not late.")
-    percent_a_day: float = setting(0.0, "Points taken for each day that has begun.")
+    percent_a_day: float = setting(
+        0.0, "Percent of the points earned, taken for each day that has begun."
+    )
     refused_after_days: int = setting(0, "Then nothing is taken; 0: always taken.")
 
     def __post_init__(self) -> None:

@@ -176,12 +176,20 @@ class List(AtWindow, abc.ExchangeList):  # type: ignore[misc]
                     "assignment_id": lab,
                     "student_id": receipt["learner"],
                     "status": "submitted",
-                    "timestamp": f"{at.astimezone():%Y-%m-%d %H:%M:%S %Z}",
+                    "timestamp": _row(receipt["number"], at, feedback),
                     "notebooks": [{"notebook_id": lab, "path": "", **feedback}],
                 }
                 submissions.append({**about, **feedback})
         first = {key: submissions[0][key] for key in GROUP}
         return {**first, "submissions": submissions}
+
+
+def _row(number: int, at: datetime, feedback: Mapping[str, Any]) -> str:
+    """What the panel shows in place of a bare time."""
+    time = f"{at.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    if feedback["has_exchange_feedback"]:
+        return _("{time}, receipt {number}", time=time, number=number)
+    return _("{time}, receipt {number}, no feedback yet", time=time, number=number)
 
 
 def _feedback(page: Path, given: Mapping[str, str], at: datetime) -> dict[str, Any]:

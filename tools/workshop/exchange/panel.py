@@ -89,10 +89,12 @@ class StepHandler(JupyterHandler):
 
     @web.authenticated
     def post(self, name: str) -> None:
-        """Do it; then everything is listed anew, unless it could not be done."""
+        """Do it, and list everything anew; or say why it cannot be done."""
         panel: Assignments = self.settings["assignment_list_manager"]
         told = panel.do(name, str((self.get_json_body() or {}).get("assignment_id")))
-        self.finish(json.dumps(panel.list_assignments() if told["success"] else told))
+        if told["success"] or name == "fetch_feedback":  # the list says what is out
+            told = panel.list_assignments()
+        self.finish(json.dumps(told))
 
 
 class ValidateHandler(JupyterHandler):

@@ -192,6 +192,7 @@ def _for_instructor(spawner: RoomSpawner, place: Place) -> None:
     spawner.environment = {
         **spawner.environment,
         "SPARROW_COURSE": str(place.course),
+        "JUPYTER_CONFIG_PATH": str(HERE / "jupyter/instructor"),
         **board.for_instructor(place),
     }
     spawner.args = [f"--ServerApp.tornado_settings={FRAMES!r}"]
