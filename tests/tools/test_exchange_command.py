@@ -12,7 +12,9 @@ from tests.tools.test_exchange_desk import notebook
 from workshop.classroom.settings import read
 from workshop.exchange.command import submissions
 from workshop.exchange.desk import Desk
+from workshop.exchange.shelf import Shelf
 from workshop.grading.course import Course
+from workshop.grading.submission import RefusedError
 
 
 @pytest.fixture
@@ -32,6 +34,7 @@ def run(settings: Path, *arguments: str) -> tuple[int, str]:
 
 def test_what_came_is_listed_and_collected(settings: Path) -> None:
     assert run(settings, "list")[1].endswith("0 submissions; the record is whole.\n")
+    assert run(settings, "collect", LAB)[0] == 0  # nobody yet
     desk = Desk(Course.at(settings.parent / "course"), read(settings))
     desk.take("amina", LAB, notebook(), datetime.now(UTC))
     status, said = run(settings, "list", "--learner", "amina")
@@ -59,3 +62,22 @@ def test_settings_that_are_not_there(settings: Path) -> None:
     status, said = run(settings.with_name("other.toml"), "list")
     assert status == 2
     assert said.count("\n") == 1
+
+
+def test_feedback_is_released_by_a_step_to_one_or_to_all(settings: Path) -> None:
+    course = settings.parent / "course"
+    status, said = run(settings, "release-feedback", LAB)
+    assert (status, said.count("\n")) == (1, 1)
+    assert f"workshop grade {LAB} --feedback" in said
+    for learner in ("amina", "sean"):
+        page = course / "feedback" / learner / LAB / f"{LAB}.html"
+        page.parent.mkdir(parents=True)
+        page.write_text(learner)
+    shelf = Shelf(Course.at(course), read(settings))
+    assert run(settings, "release-feedback", LAB, "--learner", "sean")[0] == 0
+    assert shelf.feedback("sean", LAB) == {f"{LAB}.html": b"sean"}
+    with pytest.raises(RefusedError, match="no feedback"):
+        shelf.feedback("amina", LAB)
+    status, said = run(settings, "release-feedback", LAB)
+    assert (status, said) == (0, f"2 learners can read about {LAB} now.\n")
+    assert shelf.feedback("amina", LAB) == {f"{LAB}.html": b"amina"}

@@ -157,6 +157,9 @@ def test_the_panel_fetches_submits_and_brings_released_feedback(
     page.write_text("better than I thought")
     shelf.give(LAB)
     assert submission()["feedback_updated"]
+    page.with_name("timestamp.txt").unlink()  # work that did not come by the window
+    shelf.give(LAB)
+    assert submission()["has_exchange_feedback"]
 
 
 def test_what_cannot_be_is_one_sentence_in_the_panel(

@@ -200,7 +200,8 @@ def _feedback(page: Path, given: Mapping[str, str], at: datetime) -> dict[str, A
         given: what was released: the time of the work, and hashes by name.
         at: when the submission came.
     """
-    is_about = bool(given) and parse_utc(given["at"]) == parse_utc(at)
+    when = given.get("at")  # empty where the work was not collected from the window
+    is_about = bool(given) and (not when or parse_utc(when) == parse_utc(at))
     is_here = is_about and page.is_file()
     return {
         "has_exchange_feedback": is_about,
