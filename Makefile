@@ -1,7 +1,7 @@
 # Everything here also works without make: the commands are one line each.
 PYTHON ?= python3
 BIN = .venv/bin
-EXTRAS = labs,gym,serve,instructor,dev
+EXTRAS = labs,gym,serve,instructor,postgresql,dev
 
 .PHONY: help start setup test labs book bench
 

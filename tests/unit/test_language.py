@@ -98,6 +98,7 @@ NO_TALK = {
     "checks/wire.py": "read by the next line alone, which says its own sentence",
     "lab/keep.py": "the head of a Python file",
     "workshop/architecture.py": "the picture's words; the book's pages are English",
+    "workshop/reference.py": "pages of the book, which are English",
     "data/kinship.py": "the words of reasoning-gym's stories",
     "data/filtering.py": "the words of reasoning-gym's questions",
     "hub/authenticator.py": "a line of the hub's log",
