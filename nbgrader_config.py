@@ -6,7 +6,7 @@ Submissions run in our sandbox (`workshop.sandbox`), in place of nbgrader's Exec
 from pathlib import Path
 
 from workshop.classroom import rules
-from workshop.grading import settings
+from workshop.grading import rubric, settings
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821
 
@@ -72,10 +72,13 @@ c.ExchangeFactory.collect = "workshop.exchange.instructors.Collect"
 c.HTMLExporter.filters = {
     "markdown2html": "workshop.grading.render.markdown",
     "exercise_number": "workshop.grading.render.exercise_number",
+    "rubric": rubric.beside(here),
     "say": "workshop.grading.render.say",
     "spoken_language": "workshop.grading.render.spoken_language",
 }
 c.HTMLExporter.extra_template_basedirs = [
-    str(settings.TEMPLATES),  # ours first: feedback, and formgrader without MathJax
+    str(settings.TEMPLATES),  # ours first: feedback, and formgrader with the rubric
     str(settings.NBGRADER_TEMPLATES),
 ]
+# So that our formgrader page can extend nbgrader's own, `formgrade/index.html.j2`.
+c.HTMLExporter.extra_template_paths = [str(settings.NBGRADER_TEMPLATES)]

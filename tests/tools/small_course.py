@@ -40,7 +40,7 @@ STUBS = {
     '    raise NotImplementedError("Exercise 0.3: …")',
     "answer-0-6": "*Write your answer here: two or three sentences.*",
 }
-RUBRIC = "Says what is counted."
+RUBRIC = {"3": "Says what is counted.", "1.5": "Says it in part."}
 
 
 def full_notebook(limits: dict[str, Any] | None = None) -> Any:
@@ -134,6 +134,7 @@ def release(full: Any) -> Any:
     """The learner's notebook: what the builder's `release` does, for this lab."""
     learner = deepcopy(full)
     for cell in learner.cells:
+        cell.metadata.get("sparrow", {}).pop("rubric", None)
         if stub := STUBS.get(cell.get("id")):
             cell.source = stub
     return learner

@@ -162,6 +162,9 @@ def test_a_folder_without_sources_is_said(tmp_path):
         ("answer: guess_years", "answer: guess_yaers", ["guess_yaers"]),
         ("guess_years = 1000", "guess_years = = 1000", ["valid Python"]),
         ("  guess_years = None", "  guess_years = = None", ["valid Python"]),
+        ('"rubric": [', '"rubric": [{}, ', ["rubric", "0.6"]),
+        ('"rubric": [', '"rubric": [{"1": ""}, ', ["rubric", "0.6"]),
+        ('"rubric": [', '"rubric": [{"1": "More."}, ', ["4 points", "has 3"]),
         (f'lab: "{LAB}"', 'lab: "01_other"', [LAB]),
         ("minutes: 60", "minutes: long", ["minutes"]),
         ("---\n", "", ["---"]),
@@ -394,6 +397,25 @@ def test_no_released_notebook_holds_a_line_of_a_solution(name):
         # the hint "Line" shows one line of a solution, never more
         told = [line for line in lines if any(line in text for text in prose)]
         assert len(told) <= 1, f"the text gives exercise {number} away: {told}"
+
+
+@pytest.mark.parametrize("name", NUMBERED)
+def test_each_written_answer_has_a_rubric_and_no_learner_gets_it(name):
+    told = [
+        each for each in lab_of(name).exercises if each.metadata["kind"] == "explain"
+    ]
+    assert told
+    path = f"{name}/{name}.ipynb"
+    labs, solutions = (
+        (ROOT / folder / path).read_text("utf-8") for folder in ("labs", "solutions")
+    )
+    for each in told:
+        for criterion in each.metadata["rubric"]:
+            assert len(criterion) > 1, "full points, and at least one step below"
+            for words in criterion.values():
+                written = json.dumps(words, ensure_ascii=False)
+                assert written in solutions
+                assert written not in labs
 
 
 @pytest.mark.parametrize("name", LABS)

@@ -327,12 +327,20 @@ def test_a_missing_cell_is_back_in_the_graded_notebook(graded):
     assert tuple(ids) == known.order
 
 
-def test_the_rubric_stands_before_the_written_answer(graded):
+def test_the_rubric_is_for_who_marks_and_in_nothing_that_comes_back(graded):
     course, _ran = graded
-    path = course / "autograded" / "full" / LAB / f"{LAB}.ipynb"
-    cells = nbformat.read(path, 4).cells
-    at = next(i for i, cell in enumerate(cells) if cell.source == WORDS)
-    assert small_course.RUBRIC in cells[at - 1].source
+    rubric = Pipeline(Course(course)).config.HTMLExporter.filters["rubric"]
+    [criterion] = rubric("answer-0-6", LAB)
+    assert [each.points for each in criterion.levels] == [3.0, 1.5]
+    assert criterion.levels[0].words == small_course.RUBRIC["3"]
+    assert rubric("answer-0-2", LAB) == rubric(None, LAB) == ()
+    for folder in ("autograded", "feedback"):
+        for path in (course / folder).glob(f"full/{LAB}/*"):
+            if path.is_file():
+                text = path.read_text("utf-8")
+                assert WORDS in text
+                for words in small_course.RUBRIC.values():
+                    assert words not in text
 
 
 def test_an_edited_check_cell_is_put_back(graded):

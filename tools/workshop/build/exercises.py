@@ -7,6 +7,7 @@ from typing import Any
 from sparrow.language import _
 from workshop.build.failures import SourceError
 from workshop.build.source import Cell, Lab
+from workshop.grading import rubric
 
 __all__ = ["KINDS", "check", "defined"]
 
@@ -121,10 +122,26 @@ def _kind_problem(cell: Cell) -> str | None:
             return _("{key} must be a number above 0", key=key)
     if (told["kind"] == "explain") != (cell.kind == "markdown"):
         return _("explain is a text cell, and only explain is")
-    if told["kind"] == "explain" and not (
-        isinstance(told.get("rubric"), list) and told["rubric"]
-    ):
-        return _("explain needs a rubric, a list of what is valued")
+    if told["kind"] == "explain":
+        return _rubric_problem(told)
+    return None
+
+
+def _rubric_problem(told: dict[str, Any]) -> str | None:
+    try:
+        best = rubric.points_of(rubric.parse(told["rubric"]))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return _(
+            "explain needs a rubric: a list of what is valued, each {example}",
+            example='{"1": "…", "0.5": "…"}',
+        )
+    if best != told["points"]:
+        return _(
+            "the best levels of its rubric add up to {sum} points, and the exercise "
+            "has {points}",
+            sum=f"{best:g}",
+            points=told["points"],
+        )
     return None
 
 

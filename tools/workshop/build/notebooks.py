@@ -39,13 +39,17 @@ def full(lab: Lab) -> Any:
 
 
 def release(notebook: Any) -> Any:
-    """The learner's notebook: every answer cut down to its stub, nothing executed."""
+    """The learner's notebook: every answer cut down to its stub, nothing executed.
+
+    What a written answer is valued by would say the answer: it goes too.
+    """
     notebook = deepcopy(notebook)
     for cell in notebook.cells:
         told = cell.metadata.get("sparrow", {})
         if told.get("role") == "answer":
             cell.source = _stub(told)
-            told.pop("stub", None)
+            for secret in ("stub", "rubric"):
+                told.pop(secret, None)
     return notebook
 
 
@@ -131,8 +135,7 @@ def _card(cell: Cell) -> Any:
         parts.append("needs " + ", ".join(told["needs"]))
     lines = [" · ".join(parts)]
     if told["kind"] == "explain":
-        lines += ["", "A good answer:", ""]
-        lines += [f"- {each}" for each in told["rubric"]]
+        lines += ["", "A person reads your answer and marks it."]
     return new_markdown_cell("\n".join(lines), id=f"card-{_slug(cell)}")
 
 
@@ -151,7 +154,7 @@ def _about(cell: Cell, name: str) -> dict[str, Any]:
     if "stub" in told:
         about["stub"] = told["stub"]
     if "rubric" in told:
-        about["rubric"] = list(told["rubric"])
+        about["rubric"] = [dict(each) for each in told["rubric"]]
     return about
 
 

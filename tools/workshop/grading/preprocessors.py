@@ -160,7 +160,7 @@ class RecordScores(NbGraderPreprocessor):  # type: ignore[misc]
     """
 
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
-        """Write to the gradebook; show the rubric to whoever grades by hand."""
+        """Write to the gradebook; the notebook stays as it is."""
         course, lab = _lab(resources)
         about = resources["nbgrader"]
         where = (about["notebook"], about["assignment"], about["student"])
@@ -185,7 +185,6 @@ class RecordScores(NbGraderPreprocessor):  # type: ignore[misc]
                 )
                 gradebook.find_comment(exercise.answer_id, *where).auto_comment = text
             gradebook.db.commit()
-        _show_rubrics(nb, lab)
         return nb, resources
 
 
@@ -197,24 +196,6 @@ def _is_unanswered(
         if cell.metadata.get("nbgrader", {}).get("grade_id") == grade_id:
             return cell.source.strip() in ("", (released or "").strip())
     return True
-
-
-def _show_rubrics(nb: Any, lab: Reference) -> None:
-    """Before each written answer, what is valued; unless the lab's own text says so."""
-    from nbformat.v4 import new_markdown_cell
-
-    rubrics = {each.answer_id: each.rubric for each in lab.exercises if each.rubric}
-    text = "\n".join(cell.source for cell in nb.cells)
-    cells = []
-    for cell in nb.cells:
-        rubric = rubrics.get(cell.metadata.get("nbgrader", {}).get("grade_id"), ())
-        if rubric and not all(line in text for line in rubric):
-            rows = "\n".join(f"- {line}" for line in rubric)
-            shown = new_markdown_cell(_("**What is valued**") + f"\n\n{rows}")
-            shown["id"] = f"rubric-{cell['id']}"[:64]
-            cells.append(shown)
-        cells.append(cell)
-    nb.cells = cells
 
 
 class MarkUngraded(NbGraderPreprocessor):  # type: ignore[misc]

@@ -8,6 +8,8 @@ import nbformat
 
 from sparrow.errors import ConfigError
 from sparrow.language import _
+from workshop.grading import rubric
+from workshop.grading.rubric import Criterion
 from workshop.sandbox import Limits
 
 __all__ = ["Exercise", "Reference", "read"]
@@ -30,7 +32,7 @@ class Exercise:
     needs: tuple[str, ...] = ()
     name: str = ""
     solution: str | None = None
-    rubric: tuple[str, ...] = ()
+    rubric: tuple[Criterion, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _exercises(cells: list[Any]) -> list[Exercise]:
                 needs=tuple(about.get("needs") or ()),
                 name=about.get("name") or "",
                 solution=about.get("solution"),
-                rubric=tuple(about.get("rubric") or ()),
+                rubric=rubric.parse(about.get("rubric") or ()),
             )
         )
     return found
