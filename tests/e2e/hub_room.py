@@ -121,6 +121,10 @@ class Room:
             (programs / "python").symlink_to(python)
             config = f"home = {python.parent}\ninclude-system-site-packages = false\n"
             (place.environment / "pyvenv.cfg").write_text(config, "utf-8")
+            for script in (Path(sys.prefix) / "bin").iterdir():
+                if script.is_file() and not script.is_symlink():
+                    copy = programs / script.name
+                    install.rewrite(script, copy, place.environment)
             (place.environment / "etc").symlink_to(Path(sys.prefix) / "etc")
             place.shared.mkdir(parents=True)
             for each in (Path(sys.prefix) / "share").iterdir():

@@ -119,7 +119,7 @@ def run(
         pipeline.settle_late()
     screen.print(report.table(lab, marks, refused, pipeline.penalties(lab)))
     if (problems := report.problems(outcomes, refused)) is not None:
-        screen.print(problems)
+        screen.print("", problems, sep="\n")
     for name, reason in sorted(refused.items()):
         text = _("{name} was not graded. {reason}", name=name, reason=reason)
         errors.print(Text(text))

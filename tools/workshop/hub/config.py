@@ -32,6 +32,8 @@ from workshop.hub.spawner import RoomSpawner
 __all__ = ["configure", "origin_a_person", "where_labs_are_fetched"]
 
 HERE = Path(__file__).parent
+# A log-in shell, which is usual, would forget the path to `workshop` and `sparrow`.
+TERMINAL = {"shell_command": ["/bin/bash"]}
 # Formgrader shows its pages in a frame; JupyterHub forbids frames unless told.
 FRAMES = {"headers": {"Content-Security-Policy": "frame-ancestors 'self'"}}
 
@@ -150,6 +152,7 @@ def _servers(c: Any, place: Place) -> None:
     c.RoomSpawner.classroom = classroom
     c.RoomSpawner.limiter = limits.choose()
     c.RoomSpawner.command = [str(place.python), "-I", "-m", "workshop.hub.learner"]
+    c.Spawner.args = [f"--ServerApp.terminado_settings={TERMINAL!r}"]
     c.Spawner.default_url = "/lab"
     c.Spawner.disable_user_config = True
     c.Spawner.env_keep = ["LANG", "LC_ALL"]
@@ -195,7 +198,9 @@ def _for_instructor(spawner: RoomSpawner, place: Place) -> None:
         "JUPYTER_CONFIG_PATH": str(HERE / "jupyter/instructor"),
         **board.for_instructor(place),
     }
-    spawner.args = [f"--ServerApp.tornado_settings={FRAMES!r}"]
+    frames = f"--ServerApp.tornado_settings={FRAMES!r}"
+    if frames not in spawner.args:
+        spawner.args = [*spawner.args, frames]
 
 
 def _services(c: Any, place: Place, inside: ports.Inside) -> None:

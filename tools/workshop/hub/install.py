@@ -21,7 +21,7 @@ from workshop.classroom import passcodes
 from workshop.classroom.people import People
 from workshop.classroom.place import Place
 
-__all__ = ["InstallError", "install_course", "install_environment"]
+__all__ = ["InstallError", "install_course", "install_environment", "rewrite"]
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 FOR_COURSE = ("solutions", "labs")
@@ -126,10 +126,10 @@ def _programs(draft: Path, final: Path, python: Path) -> None:
     (draft / "pyvenv.cfg").write_text(config, "utf-8")
     for script in sorted((here / "bin").iterdir()):
         if not script.is_symlink() and script.is_file():
-            _rewrite(script, programs / script.name, final)
+            rewrite(script, programs / script.name, final)
 
 
-def _rewrite(script: Path, copy: Path, final: Path) -> None:
+def rewrite(script: Path, copy: Path, final: Path) -> None:
     """A command that starts the new environment's Python."""
     content = script.read_bytes()
     if content.startswith(f"#!{sys.prefix}/bin/python".encode()):

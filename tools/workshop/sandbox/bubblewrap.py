@@ -7,6 +7,7 @@ work do not exist inside. Everything is read-only. There is no network.
 import os
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 import sparrow
@@ -151,10 +152,12 @@ def _python() -> list[str]:
         for name in ("bin", "lib", "lib64", "pyvenv.cfg"):
             if (prefix / name).exists():
                 words += ["--ro-bind", str(prefix / name), str(prefix / name)]
-    real = Path(sys.executable).resolve()
-    bound = [Path(word) for word in words[1::3]]
-    if not any(real.is_relative_to(each) for each in [*bound, Path("/usr")]):
-        words += ["--ro-bind", str(real), str(real)]
+    # Both may be links that lead elsewhere.
+    for linked in (sys.executable, sysconfig.get_path("purelib")):
+        real = Path(linked).resolve()
+        bound = [Path(word) for word in words[1::3]]
+        if not any(real.is_relative_to(each) for each in [*bound, Path("/usr")]):
+            words += ["--ro-bind", str(real), str(real)]
     return words
 
 
