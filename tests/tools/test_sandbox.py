@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -51,6 +52,23 @@ def test_answers_before_the_time_was_up_are_kept(box):
     assert reply.answers[0] == Answer(1)
     assert "longer than 0.5 s" in reply.answers[1].failure
     assert "longer than 0.5 s" in reply.answers[2].failure
+
+
+@sandboxed
+@pytest.mark.parametrize("when_s", [0.0, 0.7])
+def test_a_box_that_dies_on_its_way_costs_the_submission_nothing(when_s):
+    with Box() as mortal:
+        mortal.start()
+        first = mortal._process
+        killer = threading.Timer(when_s, first.kill)
+        killer.start()
+        if not when_s:
+            killer.join()
+        slow = "import time\ntime.sleep(1.5)\ndef f(x): return x + 1"
+        reply = mortal.run(job(slow), Limits(seconds=20))
+        killer.join()
+        assert first.poll() == -signal.SIGKILL
+        assert reply.answers == [Answer(2)]
 
 
 @sandboxed

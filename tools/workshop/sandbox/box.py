@@ -24,6 +24,7 @@ from workshop.sandbox.replies import Reply, read
 __all__ = ["Box", "Job"]
 
 START_S = 90.0  # importing PyTorch from a cold, slow disk
+TRIES = 3  # of a job whose box dies
 GRACE_S = 5.0  # for the namespaces, before we give the whole box up
 HEADER = struct.Struct(">II")
 
@@ -144,10 +145,25 @@ class Box:
     def run(self, job: Job, limits: Limits) -> Reply:
         """Run a job; whatever happens inside, there is one answer for each input.
 
+        A box that dies on its way, such as when the machine's memory is short, says
+        nothing about the submission: the job runs again in a fresh one.
+
         Raises:
             SandboxError: the sandbox cannot work on this machine.
         """
-        self.start()
+        for left in reversed(range(TRIES)):
+            self.start()
+            try:
+                reply = self._run_once(job, limits)
+            except SandboxError:
+                if not left:
+                    raise
+            else:
+                if reply.ended != "broken":
+                    break
+        return reply
+
+    def _run_once(self, job: Job, limits: Limits) -> Reply:
         reading = self._send(job.encode(), limits)
         try:
             data, ended = self._read(reading, limits)

@@ -6,8 +6,8 @@ work do not exist inside. Everything is read-only. There is no network.
 
 import os
 import shutil
+import site
 import sys
-import sysconfig
 from pathlib import Path
 
 import sparrow
@@ -152,11 +152,12 @@ def _python() -> list[str]:
         for name in ("bin", "lib", "lib64", "pyvenv.cfg"):
             if (prefix / name).exists():
                 words += ["--ro-bind", str(prefix / name), str(prefix / name)]
-    # Both may be links that lead elsewhere.
-    for linked in (sys.executable, sysconfig.get_path("purelib")):
-        real = Path(linked).resolve()
+    # Where links lead: the program itself, and packages that lie on another disk.
+    packages = map(Path, site.getsitepackages())
+    for real in (Path(sys.executable).resolve(), *(x.resolve() for x in packages)):
         bound = [Path(word) for word in words[1::3]]
-        if not any(real.is_relative_to(each) for each in [*bound, Path("/usr")]):
+        is_seen = any(real.is_relative_to(each) for each in [*bound, Path("/usr")])
+        if real.exists() and not is_seen:
             words += ["--ro-bind", str(real), str(real)]
     return words
 
