@@ -156,7 +156,8 @@ def _servers(c: Any, place: Place) -> None:
     c.Spawner.default_url = "/lab"
     c.Spawner.disable_user_config = True
     c.Spawner.env_keep = ["LANG", "LC_ALL"]
-    c.Spawner.start_timeout = c.Spawner.http_timeout = 180  # thirty at once, two cores
+    # Thirty at once on two cores that had other work took 157 s.
+    c.Spawner.start_timeout = c.Spawner.http_timeout = 600
     c.LocalProcessSpawner.interrupt_timeout = 5
     c.Spawner.mem_limit = f"{classroom.limits.memory_mib}M"
     c.Spawner.cpu_limit = classroom.limits.cpu_cores

@@ -14,12 +14,14 @@ from traitlets import List
 from sparrow.errors import SparrowError
 from sparrow.language import _
 from workshop.classroom.tables import Classroom, LimitsTable
+from workshop.hub import ports
 from workshop.hub.limits import Limiter
 
 __all__ = ["RoomSpawner"]
 
 TABLE = Path("/proc/net/tcp")
 LISTENS = "0A"
+LOOK_S = 0.5  # thirty wait at once, and the hub has other things to do
 PRIVATE = 0o077  # new files, in /tmp too, are for their owner alone
 
 
@@ -68,6 +70,7 @@ class RoomSpawner(LocalProcessSpawner):  # type: ignore[misc]
         self.cmd: list[str] = self.limiter.wrap(
             [*self.command], self.user.name, self.most
         )
+        self.port = ports.choose()
         where = await super().start()
         await self._until_it_listens()
         return where
@@ -93,7 +96,7 @@ class RoomSpawner(LocalProcessSpawner):  # type: ignore[misc]
                         account=self.user.name,
                     )
                 )
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(LOOK_S)
 
     async def poll(self) -> Any:
         """Whether it runs; a process number of somebody else does not count."""
