@@ -11,6 +11,7 @@ Fixtures: `smollm2` (the folder of the real weights), `chromium` (a browser) and
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,19 @@ def bubblewrap_works() -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
+@cache
+def may_mount() -> bool:
+    """A container may forbid it even to root."""
+    with tempfile.TemporaryDirectory() as folder:
+        line = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", folder]
+        if shutil.which("mount") is None:
+            return False
+        if subprocess.run(line, capture_output=True, check=False).returncode:
+            return False
+        subprocess.run(["umount", folder], check=True)
+    return True
+
+
 def find_chromium() -> str | None:
     """The system's Chromium; playwright's own download is not needed."""
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -46,6 +60,7 @@ def find_chromium() -> str | None:
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "needs_bubblewrap": (bubblewrap_works, "bubblewrap does not work here"),
     "needs_chromium": (lambda: bool(find_chromium()), "Chromium is not installed"),
+    "needs_mount": (may_mount, "only root mounts a small disk to fill"),
     "needs_node": (lambda: bool(shutil.which("node")), "Node is not installed"),
     "needs_postgresql": (
         lambda: bool(postgresql.programs()),
@@ -71,7 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["OMP_NUM_THREADS"] = "1" if is_parallel else "2"
 
 
-def _missing(config: pytest.Config, reason: str) -> None:
+def missing(config: pytest.Config, reason: str) -> None:
     """Skip with a word, or fail where everything was promised."""
     if config.getoption("--require-everything"):
         pytest.fail(f"{reason}, but --require-everything was given", pytrace=False)
@@ -82,7 +97,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Look at the marks before any fixture is made."""
     for name, (is_there, reason) in NEEDS.items():
         if item.get_closest_marker(name) and not is_there():
-            _missing(item.config, reason)
+            missing(item.config, reason)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -135,7 +150,7 @@ def smollm2(pytestconfig: pytest.Config) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARROW_CACHE", str(REAL_CACHE))
         if not assets.is_whole("smollm2"):
-            _missing(pytestconfig, "run once: sparrow assets get smollm2")
+            missing(pytestconfig, "run once: sparrow assets get smollm2")
     return REAL_CACHE / "smollm2"
 
 
@@ -149,7 +164,7 @@ def chromium(pytestconfig: pytest.Config) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     if (program := find_chromium()) is None:
-        _missing(pytestconfig, NEEDS["needs_chromium"][1])
+        missing(pytestconfig, NEEDS["needs_chromium"][1])
     arguments = [
         "--no-sandbox",  # as root, in a container
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
