@@ -16,10 +16,12 @@ import psutil
 
 from sparrow.errors import SparrowError
 from sparrow.language import _
+from workshop.classroom.place import why
 
 __all__ = ["AccountError", "Accounts", "must_be_root"]
 
 PATIENCE_S = 5
+SKELETON = Path("/etc/skel")
 
 
 class AccountError(SparrowError):
@@ -156,12 +158,14 @@ class Accounts:
         person = pwd.getpwnam(account)
         try:
             if not home.exists():
-                skeleton = Path("/etc/skel")
-                if skeleton.is_dir():
-                    shutil.copytree(skeleton, home)
-                home.mkdir(exist_ok=True)
-                for each in home.rglob("*"):
+                draft = home.with_name(f".{home.name}.part")
+                shutil.rmtree(draft, ignore_errors=True)
+                if SKELETON.is_dir():
+                    shutil.copytree(SKELETON, draft)
+                draft.mkdir(exist_ok=True)
+                for each in draft.rglob("*"):
                     os.lchown(each, person.pw_uid, person.pw_gid)
+                draft.rename(home)
             os.chown(home, person.pw_uid, person.pw_gid)
             home.chmod(0o700)
         except OSError as error:
@@ -169,7 +173,7 @@ class Accounts:
                 _(
                     "The home {home} cannot be made ({reason}).",
                     home=home,
-                    reason=error.strerror or error,
+                    reason=why(error),
                 )
             ) from error
 

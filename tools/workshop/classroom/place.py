@@ -7,6 +7,7 @@ state         root's own, 0700: the hub's log-ins, its certificate and key
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import IO
 from sparrow.runtime import atomic_write
 from workshop.classroom.tables import Classroom
 
-__all__ = ["Place", "private_write"]
+__all__ = ["Place", "private_write", "why"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,14 @@ class Place:
     def home(self, account: str) -> Path:
         """A learner's folder."""
         return self.classroom.places.homes / account
+
+
+def why(error: OSError) -> str:
+    """The reason in a few words; copying a folder gathers one for each file."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        _source, _target, reason = error.args[0][0]
+        return str(reason).partition("] ")[2].partition(": ")[0] or str(reason)
+    return str(error.strerror or error)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ hard links where the disk allows it, and the new folder takes the old one's plac
 step: an installation that stops half-way leaves the old one at work.
 """
 
+import errno
 import os
 import pwd
 import shutil
@@ -19,7 +20,7 @@ from sparrow.errors import SparrowError
 from sparrow.language import _
 from workshop.classroom import passcodes
 from workshop.classroom.people import People
-from workshop.classroom.place import Place
+from workshop.classroom.place import Place, why
 
 __all__ = ["InstallError", "install_course", "install_environment", "rewrite"]
 
@@ -34,6 +35,10 @@ VERSION = "python{}.{}".format(*sys.version_info[:2])
 
 class InstallError(SparrowError):
     """The shared environment or the course folder cannot be made."""
+
+
+class _FullError(Exception):
+    """The disk is full. No OSError, after which copying would go on file by file."""
 
 
 def install_environment(place: Place, say: Callable[[str], None]) -> None:
@@ -61,13 +66,13 @@ def install_environment(place: Place, say: Callable[[str], None]) -> None:
         if final.exists():
             final.rename(old)
         draft.rename(final)
-    except OSError as error:
+    except (OSError, _FullError) as error:
         shutil.rmtree(draft, ignore_errors=True)
         raise InstallError(
             _(
                 "{folder} cannot be built ({reason}); what was there is untouched.",
                 folder=final,
-                reason=error.strerror or error,
+                reason=why(error) if isinstance(error, OSError) else error,
             )
         ) from error
     shutil.rmtree(old, ignore_errors=True)
@@ -142,8 +147,15 @@ def _link(source: str, target: str) -> str:
     """A hard link; a copy where they lie on different disks."""
     try:
         os.link(source, target)
+        return target
     except OSError:
+        pass
+    try:
         shutil.copy2(source, target)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise _FullError(error.strerror) from error
+        raise
     return target
 
 
@@ -238,7 +250,7 @@ def install_course(people: People) -> str:
             _(
                 "The course in {folder} cannot be made ({reason}).",
                 folder=place.course,
-                reason=error.strerror or error,
+                reason=why(error),
             )
         ) from error
     if account in people.passcodes.accounts():
