@@ -1,6 +1,6 @@
 """`workshop submissions` shows what came, and says in one sentence what is wrong."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,20 @@ def test_a_record_that_was_changed_is_told_in_one_sentence(settings: Path) -> No
         assert status == 1
         assert said.startswith("Line 1 of ")
         assert said.count("\n") == 1
+
+
+def test_a_clock_that_was_set_back_is_said_and_nothing_is_lost(settings: Path) -> None:
+    desk = Desk(Course.at(settings.parent / "course"), read(settings))
+    now = datetime.now(UTC)
+    desk.take("amina", LAB, notebook(1), now)
+    desk.take("amina", LAB, notebook(2), now - timedelta(hours=2))
+    status, said = run(settings, "list")
+    assert status == 0
+    assert "2 submissions; the record is whole." in said
+    assert "At No. 2 the clock stood 120 min before an earlier one" in said
+    assert run(settings, "collect", LAB)[0] == 0
+    place = settings.parent / "course/submitted/amina" / LAB / f"{LAB}.ipynb"
+    assert "guess_years = 2" in place.read_text()  # the numbers keep the order
 
 
 def test_settings_that_are_not_there(settings: Path) -> None:

@@ -53,7 +53,9 @@ def list_(path: Path, learner: str | None) -> None:
     from rich.text import Text
 
     try:
-        found = _desk(path).receipts(learner)
+        desk = _desk(path)
+        found = desk.receipts(learner)
+        jumps = [each for each in desk.record.lines() if each.clock_went_back_s]
     except SparrowError as error:
         return _say(error)
     table = Table(*(_("No."), _("Time"), _("Learner"), _("Lab"), _("Late"), _("Hash")))
@@ -63,6 +65,16 @@ def list_(path: Path, learner: str | None) -> None:
         table.add_row(*map(Text, row))
     Console().print(table)
     click.echo(_("{n} submissions; the record is whole.", n=len(found)))
+    for line in jumps:
+        click.echo(
+            _(
+                "At No. {number} the clock stood {n} min before an earlier one: times "
+                "from there on may be too early; the numbers keep the order.",
+                number=line.number,
+                n=-(-line.clock_went_back_s // 60),
+            ),
+            err=True,
+        )
 
 
 @submissions.command()

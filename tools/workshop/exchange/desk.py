@@ -106,6 +106,11 @@ class Desk:
         finally:
             shutil.rmtree(coming.parent, ignore_errors=True)
 
+    def clear_up(self) -> None:
+        """Remove what a power cut left half written; nobody was thanked for it."""
+        for half in self.kept.glob("*/*/.coming-*"):
+            shutil.rmtree(half, ignore_errors=True)
+
     def receipts(self, learner: str | None = None) -> list[Receipt]:
         """All receipts, or those of one learner; oldest first."""
         found = [Receipt.of(line) for line in self.record.lines()]

@@ -144,6 +144,7 @@ def main(socket_path: str, folder: str) -> None:
     course = Course.at(Path(folder))
     classroom = rules.of(course.root)
     desk, shelf = Desk(course, classroom), Shelf(course, classroom)
+    desk.clear_up()
     with Window(Path(socket_path), desk, shelf) as window:
         window.serve_forever()
 
