@@ -99,3 +99,15 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path, text, sentence):
         path.write_text(text, "utf-8")
     with pytest.raises(settings.SettingsError, match=sentence):
         settings.read(path)
+
+
+def test_what_is_written_is_read_again_as_it_was():
+    tables = {
+        "course": {"title": 'Say "hi" \\ نماذج', "languages": ["ar", "en"]},
+        "limits": {"cpu_cores": 1.5},
+        "places": {"homes": "/srv/our homes"},
+    }
+    days = tomllib.loads("first_day = 2026-11-30")
+    given = told(**{**tables, "course": {**tables["course"], **days}})
+    text = settings.written(given)
+    assert settings.from_tables(tomllib.loads(text), Path("/course")) == given

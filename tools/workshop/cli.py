@@ -18,6 +18,7 @@ __all__ = ["main"]
         "doctor": "workshop.doctor:doctor",
         "hub": "workshop.hub.command:hub",
         "roster": "workshop.classroom.command:roster",
+        "rehearse": "workshop.rehearsal.command:rehearse",
         "submissions": "workshop.exchange.command:submissions",
         "board": "workshop.board.command:board",
         "build": "workshop.build.command:build",

@@ -1,5 +1,6 @@
 """`workshop.toml`: read what an instructor decided, and refuse what cannot be."""
 
+import json
 import textwrap
 import tomllib
 from dataclasses import fields
@@ -21,6 +22,7 @@ __all__ = [
     "example",
     "from_tables",
     "read",
+    "written",
 ]
 
 FILE = "workshop.toml"
@@ -163,12 +165,27 @@ def example() -> str:
     return "\n".join(lines) + "\n"
 
 
+def written(classroom: Classroom) -> str:
+    """A `workshop.toml` that says just this, without deadlines."""
+    lines = []
+    for name in TABLES:
+        table = getattr(classroom, name)
+        told = {each.name: getattr(table, each.name) for each in fields(table)}
+        lines += ["", f"[{name}]"]
+        lines += [
+            f"{key} = {as_toml(value)}"
+            for key, value in told.items()
+            if value is not None
+        ]
+    return "\n".join(lines) + "\n"
+
+
 def as_toml(value: object) -> str:
-    """A default as the file would say it."""
+    """A value as the file would say it."""
     if isinstance(value, tuple):
         return "[" + ", ".join(map(as_toml, value)) + "]"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str | Path):
-        return f'"{value}"'
+        return json.dumps(str(value), ensure_ascii=False)
     return str(value)

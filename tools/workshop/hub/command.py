@@ -12,7 +12,7 @@ from sparrow.language import _
 if TYPE_CHECKING:
     from workshop.classroom.people import People
 
-__all__ = ["hub"]
+__all__ = ["end", "hub"]
 
 
 @click.command()
@@ -116,6 +116,12 @@ def start(people: "People", path: Path) -> None:
 
 
 def stop(people: "People") -> None:
+    """End everything, and say so."""
+    end(people)
+    click.echo(_("The hub and all servers have stopped."))
+
+
+def end(people: "People") -> None:
     """End the hub, then everybody's processes."""
     import psutil
 
@@ -130,4 +136,3 @@ def stop(people: "People") -> None:
                 process.kill()
     for account in people.accounts.ours():
         people.accounts.stop(account)
-    click.echo(_("The hub and all servers have stopped."))
