@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from tests.tools import small_course
 from tests.tools.small_course import LAB
 from tests.tools.test_exchange_desk import notebook
+from workshop.classroom import rules
 from workshop.classroom.settings import read
 from workshop.exchange.command import submissions
 from workshop.exchange.desk import Desk
@@ -43,6 +44,22 @@ def test_what_came_is_listed_and_collected(settings: Path) -> None:
     status, said = run(settings, "collect", LAB)
     assert (status, said.split(".")[0]) == (0, f"Collected 1 submissions of {LAB}")
     assert (settings.parent / "course/submitted/amina" / LAB).is_dir()
+
+
+def test_the_instructor_needs_no_settings_in_the_course(
+    settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`workshop.toml` may lie where root alone reads."""
+    course = settings.parent / "course"
+    monkeypatch.chdir(course)
+    ran = CliRunner().invoke(submissions, ["list"])
+    assert "There is no" in ran.output
+    rules.keep(read(settings))
+    Desk(Course.at(course), read(settings)).take(
+        "amina", LAB, notebook(), datetime.now(UTC)
+    )
+    assert CliRunner().invoke(submissions, ["collect", LAB]).exit_code == 0
+    assert (course / "submitted/amina" / LAB).is_dir()
 
 
 def test_a_record_that_was_changed_is_told_in_one_sentence(settings: Path) -> None:

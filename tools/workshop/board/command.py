@@ -35,10 +35,10 @@ def board(lab: str | None, path: Path, as_json: bool) -> None:
     from workshop.board import view
     from workshop.board.events import Known
     from workshop.board.store import Store
-    from workshop.classroom import settings
+    from workshop.classroom import rules
     from workshop.classroom.people import People
 
-    people, known = People(settings.read(path)), Known()
+    people, known = People(rules.find(path)), Known()
     if not people.place.board.exists():
         raise NoBoardError(
             _(

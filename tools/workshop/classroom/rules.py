@@ -6,7 +6,7 @@ since the address of a gradebook may hold a passcode.
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from workshop.classroom.demands import SettingsError
 from workshop.classroom.place import Place, private_write
 from workshop.classroom.tables import Classroom
 
-__all__ = ["keep", "of"]
+__all__ = ["find", "keep", "of"]
 
 KEPT = Path(".workshop") / "rules.json"
 
@@ -52,6 +52,23 @@ def of(course: Path) -> Classroom:
             )
         ) from error
     return settings.from_tables(told, course)
+
+
+def find(path: Path) -> Classroom:
+    """The settings for whoever types a command: as root beside them, or in the course.
+
+    Args:
+        path: of `workshop.toml`. Where there is none, and this folder is a course, what
+            the hub has kept in it serves.
+
+    Raises:
+        SettingsError: they cannot be read.
+    """
+    here = Path.cwd()
+    if path.is_file() or not (here / KEPT).is_file():
+        return settings.read(path)
+    found = of(here)
+    return replace(found, places=replace(found.places, course=here))
 
 
 def keep(classroom: Classroom) -> None:

@@ -30,11 +30,11 @@ def submissions(context: click.Context, path: Path) -> None:
 
 
 def _desk(path: Path) -> "Desk":
-    from workshop.classroom import settings
+    from workshop.classroom import rules
     from workshop.exchange.desk import Desk
     from workshop.grading.course import Course
 
-    classroom = settings.read(path)
+    classroom = rules.find(path)
     return Desk(Course.at(classroom.places.course), classroom)
 
 
