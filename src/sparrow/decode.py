@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sparrow import runtime
@@ -15,6 +16,7 @@ from sparrow.language import _
 from sparrow.model import Sparrow
 from sparrow.model.cache import Cache
 from sparrow.model.joined import JoinedStep, can_join
+from sparrow.model.native_step import NativeStep, Texts, can_step
 
 __all__ = ["Completion", "generate", "sample", "stream"]
 
@@ -184,13 +186,26 @@ class _Batch:
         self.pad = self.width - lengths  # [B]
         self.is_padded = bool(self.pad.any())
         self.cache = model.new_cache(len(self.unique), self.width + max_new_tokens)
-        self.joined = (
-            JoinedStep(model) if len(prompts) >= JOIN_FROM and can_join(model) else None
-        )
+        self.joined: JoinedStep | NativeStep | None = None
+        if len(prompts) >= JOIN_FROM and can_join(model):
+            is_native = can_step(model, len(prompts) * max_new_tokens)
+            self.joined = NativeStep(model) if is_native else JoinedStep(model)
 
     def prefill(self) -> Tensor:
         """Read every different prompt once; scores of the first new token, [B, V]."""
-        device = self.model.device
+        logits = self.model.logits(self._read_prompts())
+        if len(self.copies) > len(self.unique):
+            self._select(self.copies)
+            logits = logits[self.copies.to(self.model.device)]
+        return logits
+
+    def _read_prompts(self) -> Tensor:
+        """The states of the last token of each different prompt, [U, D]."""
+        device, joined = self.model.device, self.joined
+        # A thread reads whole texts, so there must be one for each.
+        is_shared = len(self.unique) >= torch.get_num_threads()
+        if isinstance(joined, NativeStep) and is_shared:
+            return self._read_at_once(joined)
         ids = torch.zeros(len(self.unique), self.width, dtype=torch.long)
         for row, prompt in enumerate(self.unique):
             ids[row, self.width - len(prompt) :] = torch.tensor(prompt)
@@ -207,11 +222,24 @@ class _Batch:
             hidden = self.model.hidden(
                 ids.to(device), positions=positions, mask=mask, cache=self.cache
             )
-        logits = self.model.logits(hidden[:, -1])
-        if len(self.copies) > len(self.unique):
-            self._select(self.copies)
-            logits = logits[self.copies.to(device)]
-        return logits
+        return hidden[:, -1]
+
+    def _read_at_once(self, joined: NativeStep) -> Tensor:
+        """The same, all prompts side by side and none of them filled up."""
+        lengths = self.width - self.pad
+        ends = lengths.cumsum(0)
+        positions = torch.cat([torch.arange(int(each)) for each in lengths])
+        texts = Texts(
+            begins=F.pad(ends, (1, 0)),
+            firsts=self.pad,
+            columns=positions + self.pad.repeat_interleave(lengths),
+            positions=positions,
+            tables=torch.arange(len(lengths))[:, None],
+        )
+        tokens = torch.tensor([each for prompt in self.unique for each in prompt])
+        hidden = joined.hidden(tokens, texts, self.cache.buffers)
+        self.cache.advance(self.width)
+        return hidden[ends - 1]
 
     def write(self, token: Tensor, logprob: Tensor) -> None:
         """Keep one new token a row, with its log-probability. [B], [B]."""

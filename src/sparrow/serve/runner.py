@@ -6,7 +6,7 @@ rectangle, which attends to its own blocks.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from sparrow.model import Sparrow, attend, rope
 from sparrow.model.joined import JoinedStep, is_original, mix_latents, plain
 from sparrow.model.joined_parts import Matrix, Mix
 from sparrow.model.mtp import MultiTokenPrediction
+from sparrow.model.native_step import NativeStep, Texts, can_step
 from sparrow.model.packed import can_pack, pack
 from sparrow.quant import joined as codes
 from sparrow.serve.paged import Group, PagedCache, Window
@@ -41,7 +42,8 @@ class Batch:
     positions: Tensor
     slots: Tensor
     drawn_from: Tensor
-    groups: list[Group]
+    texts: Texts
+    groups: list[Group]  # for the compiled step: none
 
 
 class Runner:
@@ -69,8 +71,11 @@ class Runner:
         # The fast way, on joined and packed weights. Its plain twin is the model, which
         # reads one rectangle after the other.
         self.joined: JoinedStep | None = None
+        self.native: NativeStep | None = None  # faster still
         self.head: Matrix = model.logits
-        if is_original(model):
+        if can_step(model):
+            self.native = NativeStep(model, has_mtp=has_mtp)
+        elif is_original(model):
             keep = pack if can_pack() else plain
             self.joined = JoinedStep(model, keep, has_mtp=has_mtp)
             self.head = keep(model.lm_head.weight)
@@ -92,14 +97,24 @@ class Runner:
         position, size = spread(start, count), self.pages.block_size
         block = rows[np.repeat(np.arange(len(turns)), count), position // size]
         size_class = np.frexp(count)[1]  # 1, 2 to 3, 4 to 7, …
+        classes = [] if self.native else np.unique(size_class)
+        pages = position.max() // size + 1
+        positions = self._tensor(position)
         return Batch(
             tokens=torch.tensor(tokens, device=self.model.device),
-            positions=self._tensor(position),
+            positions=positions,
             slots=self._tensor(block * size + position % size),
             drawn_from=self._tensor(spread(first + count - draws, draws)),
+            texts=Texts(
+                begins=self._tensor(np.append(first, count.sum())),
+                firsts=self._tensor(np.zeros_like(first)),
+                columns=positions,
+                positions=positions,
+                tables=self._tensor(rows[:, :pages]),
+            ),
             groups=[
                 self._group(first[own], start[own], count[own], rows[own])
-                for own in (size_class == each for each in np.unique(size_class))
+                for own in (size_class == each for each in classes)
             ],
         )
 
@@ -125,6 +140,10 @@ class Runner:
             returns [M, V].
         """
         model = self.model
+        if self.native is not None:
+            buffers = self.pages.buffers
+            self.hidden = self.native.hidden(batch.tokens, batch.texts, buffers)
+            return self.head(self.hidden[batch.drawn_from])
         if self.joined is None:
             self.hidden = self._one_by_one(
                 batch,
@@ -154,6 +173,12 @@ class Runner:
 
         Source: arXiv:2412.19437, sections 2.2 and 5.4.3.
         """
+        if self.native is not None:
+            further = replace(batch.texts, positions=batch.positions + 1)
+            deeper = self.native.further(
+                self.hidden, following, further, self.pages.buffers
+            )
+            return self.head(deeper[chosen])
         model, module = self.model, self.model.mtp[0]
         assert isinstance(module, MultiTokenPrediction)
         positions = batch.positions + 1

@@ -1,0 +1,317 @@
+// Read new tokens with latent attention and experts: `JoinedStep.hidden` in one call.
+//
+// A thread takes some texts at a time through all layers by itself. So what one step
+// hands to the next stays in the memory nearest to the processor, nobody waits for
+// anybody, and a text's numbers are the same to the last bit whoever else is there.
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "product.h"
+
+namespace {
+
+constexpr int HEADS = 4;          // heads that read a row of the cache together
+constexpr int64_t AT_ONCE = 128;  // tokens that go through a layer together
+
+struct FeedForward {
+  Matrix gate_up, down;
+};
+
+struct Layer {
+  Matrix joint, out;           // attention: joined with the norm, W_uk and W_uv
+  FeedForward all;             // for every token: dense or shared; without panels: none
+  Matrix gate;                 // without panels: there are no experts
+  const FeedForward* experts;  // [experts]
+  const float *latent_scale, *bias;  // [rank], [experts]
+  float* rows;                       // the cache: [slots, rank + turned]
+};
+
+struct Sizes {
+  int64_t layers, width, heads, rank, turned, experts, chosen;
+  float eps, latent_eps, times, tiny;  // times, tiny: of the weights of experts
+  int64_t has_unit_weights;
+};
+
+struct Batch {
+  int64_t texts, pages, block;
+  const int64_t* begins;   // place of each text's first token, and the end: [texts + 1]
+  const int64_t* firsts;   // first column of each text that is not empty: [texts]
+  const int64_t* columns;  // where in its text's cache a token stands: [N]
+  const int64_t* tables;   // blocks of each text: [texts, pages]
+  const float* turn;       // cosine and sine: [N, turned / 2, 2]
+};
+
+// Room for the numbers of one piece of work; it is kept from call to call.
+struct Room {
+  std::vector<float> x, joint, mixed, inner, sorted, answers, scores, weights;
+  std::vector<const float*> past;
+  std::vector<int64_t> chosen, order;
+};
+
+float* at_least(std::vector<float>& room, int64_t size) {
+  if (static_cast<int64_t>(room.size()) < size) room.resize(size);
+  return room.data();
+}
+
+// e^x between -87 and 88, within two units in the last place; a loop of it becomes wide.
+inline float exponential(float x) {
+  x = std::min(std::max(x, -87.0f), 88.0f);
+  const float whole = std::nearbyint(x * 1.44269504f);
+  const float rest = x - whole * 0.693359375f + whole * 2.12194440e-4f;
+  float sum = 1.0f / 5040;
+  for (const float each : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f})
+    sum = sum * rest + each;
+  const int32_t bits = (static_cast<int32_t>(whole) + 127) << 23;
+  float power;
+  std::memcpy(&power, &bits, sizeof power);
+  return sum * power;
+}
+
+// The sums of four registers, side by side.
+inline Four totals(const Lanes (&each)[HEADS]) {
+  typedef int Places __attribute__((vector_size(16)));
+  Four part[HEADS] = {};
+  for (int head = 0; head < HEADS; head++)
+    for (int i = 0; i < LANES / 4; i++)
+      part[head] += reinterpret_cast<const Four*>(&each[head])[i];
+  Four pair[2];
+  for (int i = 0; i < 2; i++)
+    pair[i] = __builtin_shuffle(part[2 * i], part[2 * i + 1], Places{0, 4, 2, 6}) +
+              __builtin_shuffle(part[2 * i], part[2 * i + 1], Places{1, 5, 3, 7});
+  return __builtin_shuffle(pair[0], pair[1], Places{0, 1, 4, 5}) +
+         __builtin_shuffle(pair[0], pair[1], Places{2, 3, 6, 7});
+}
+
+// RMSNorm without its scale.
+inline void unit(const float* x, int64_t width, float eps, float* to) {
+  float squares = 0;
+#pragma omp simd reduction(+ : squares)
+  for (int64_t i = 0; i < width; i++) squares += x[i] * x[i];
+  const float times = 1.0f / std::sqrt(squares / static_cast<float>(width) + eps);
+  for (int64_t i = 0; i < width; i++) to[i] = x[i] * times;
+}
+
+// Turn the queries and the key of one token, and keep its row.
+void turn_and_keep(const Layer& layer, const Sizes& s, const float* turn, float* joint,
+                   float* row) {
+  float* pair = joint + s.heads * s.rank;
+  for (int64_t head = 0; head <= s.heads; head++)
+    for (int64_t i = 0; i < s.turned; i += 2, pair += 2) {
+      const float a = pair[0], b = pair[1];
+      pair[0] = a * turn[i] - b * turn[i + 1];
+      pair[1] = a * turn[i + 1] + b * turn[i];
+    }
+  unit(pair, s.rank, s.latent_eps, row);
+  for (int64_t i = 0; i < s.rank; i++) row[i] *= layer.latent_scale[i];
+  std::memcpy(row + s.rank, pair - s.turned, s.turned * sizeof(float));
+}
+
+// Four heads of one token look at `count` rows.
+// query: [4, rank + turned]; scores: room for [count, 4]; mixed: [4, rank].
+void mix(const Sizes& s, const float* query, const float* const* past, int64_t count,
+         float* scores, float* mixed) {
+  const int64_t features = s.rank + s.turned;
+  float most[HEADS] = {-FLT_MAX, -FLT_MAX, -FLT_MAX, -FLT_MAX}, sum[HEADS] = {};
+  for (int64_t c = 0; c < count; c++) {
+    Lanes fit[HEADS] = {};
+    for (int64_t i = 0; i < features; i += LANES)
+#pragma GCC unroll 4
+      for (int head = 0; head < HEADS; head++)
+        fit[head] += lanes(query + head * features + i) * lanes(past[c] + i);
+    const Four score = totals(fit);
+    for (int head = 0; head < HEADS; head++) {
+      scores[c * HEADS + head] = score[head];
+      most[head] = std::max(most[head], score[head]);
+    }
+  }
+  for (int64_t c = 0; c < count; c++)
+#pragma omp simd
+    for (int head = 0; head < HEADS; head++) {
+      float& own = scores[c * HEADS + head];
+      own = exponential(own - most[head]);
+      sum[head] += own;
+    }
+  for (int64_t i = 0; i < s.rank; i += PANEL) {
+    Lanes mean[HEADS][2];
+#pragma GCC unroll 4
+    for (int head = 0; head < HEADS; head++) mean[head][0] = mean[head][1] = Lanes{};
+    for (int64_t c = 0; c < count; c++) {
+      const Lanes left = lanes(past[c] + i), right = lanes(past[c] + i + LANES);
+#pragma GCC unroll 4
+      for (int head = 0; head < HEADS; head++) {
+        mean[head][0] += scores[c * HEADS + head] * left;
+        mean[head][1] += scores[c * HEADS + head] * right;
+      }
+    }
+#pragma GCC unroll 4
+    for (int head = 0; head < HEADS; head++) {
+      lanes(mixed + head * s.rank + i) = mean[head][0] / sum[head];
+      lanes(mixed + head * s.rank + i + LANES) = mean[head][1] / sum[head];
+    }
+  }
+}
+
+void swiglu(const FeedForward& part, const float* x, int64_t x_step, int64_t rows,
+            float* inner, float* out, int64_t out_step, bool adds) {
+  const int64_t wide = part.gate_up.wide(), half = part.gate_up.outputs / 2;
+  product(part.gate_up, x, x_step, rows, inner, wide);
+  for (int64_t n = 0; n < rows; n++) {
+    float *gated = inner + n * wide, *up = gated + half;
+#pragma omp simd
+    for (int64_t i = 0; i < half; i++)
+      gated[i] = gated[i] / (1.0f + exponential(-gated[i])) * up[i];
+  }
+  product(part.down, inner, wide, rows, out, out_step, adds);
+}
+
+// Choose experts by score plus bias, and weigh them by the score alone.
+void choose(const Layer& layer, const Sizes& s, const float* logits, int64_t* chosen,
+            float* weights) {
+  std::vector<float> score(s.experts), wish(s.experts);
+  for (int64_t e = 0; e < s.experts; e++) {
+    score[e] = 1.0f / (1.0f + std::exp(-logits[e]));
+    wish[e] = score[e] + layer.bias[e];
+  }
+  float sum = s.tiny;
+  for (int64_t a = 0; a < s.chosen; a++) {
+    chosen[a] = std::max_element(wish.begin(), wish.end()) - wish.begin();
+    wish[chosen[a]] = -FLT_MAX;
+    weights[a] = score[chosen[a]];
+    sum += weights[a];
+  }
+  const float times = s.has_unit_weights ? s.times / sum : s.times;
+  for (int64_t a = 0; a < s.chosen; a++) weights[a] *= times;
+}
+
+// Ask each expert for its own tokens, laid side by side.
+void ask_experts(const Layer& layer, const Sizes& s, const float* x, int64_t wide,
+                 int64_t rows, float* hidden, Room& room) {
+  const int64_t pieces = rows * s.chosen, gate_wide = layer.gate.wide();
+  float* logits = at_least(room.inner, rows * gate_wide);
+  product(layer.gate, x, wide, rows, logits, gate_wide);
+  room.chosen.resize(pieces), room.order.resize(pieces), room.weights.resize(pieces);
+  for (int64_t n = 0; n < rows; n++)
+    choose(layer, s, logits + n * gate_wide, &room.chosen[n * s.chosen],
+           &room.weights[n * s.chosen]);
+  float* sorted = at_least(room.sorted, rows * wide);
+  float* answers = at_least(room.answers, rows * wide);
+  for (int64_t e = 0; e < s.experts; e++) {
+    const FeedForward& expert = layer.experts[e];
+    int64_t count = 0;
+    for (int64_t piece = 0; piece < pieces; piece++)
+      if (room.chosen[piece] == e) {
+        room.order[count] = piece;
+        std::memcpy(sorted + count++ * wide, x + piece / s.chosen * wide,
+                    s.width * sizeof(float));
+      }
+    float* inner = at_least(room.inner, count * expert.gate_up.wide());
+    swiglu(expert, sorted, wide, count, inner, answers, wide, false);
+    for (int64_t n = 0; n < count; n++) {
+      const float weight = room.weights[room.order[n]];
+      float* to = hidden + room.order[n] / s.chosen * wide;
+      for (int64_t i = 0; i < s.width; i++) to[i] += weight * answers[n * wide + i];
+    }
+  }
+}
+
+// One text's new tokens from `begin` to `end` look at all of it up to their own place.
+void attend(const Layer& layer, const Sizes& s, const Batch& batch, int64_t text,
+            int64_t begin, int64_t end, float* joint, float* mixed, Room& room) {
+  const int64_t features = s.rank + s.turned, wide = layer.joint.wide();
+  const int64_t* table = batch.tables + text * batch.pages;
+  const int64_t first = batch.firsts[text], last = batch.columns[end - 1];
+  room.past.resize(last + 1 - first);
+  for (int64_t c = first; c <= last; c++)
+    room.past[c - first] =
+        layer.rows + (table[c / batch.block] * batch.block + c % batch.block) * features;
+  float* scores = at_least(room.scores, HEADS * (features + last + 1 - first));
+  float* query = scores + HEADS * (last + 1 - first);
+  for (int64_t n = begin; n < end; n++, joint += wide)
+    turn_and_keep(layer, s, batch.turn + n * s.turned, joint,
+                  const_cast<float*>(room.past[batch.columns[n] - first]));
+  joint -= (end - begin) * wide;
+  for (int64_t n = begin; n < end; n++, joint += wide, mixed += s.heads * s.rank)
+    for (int64_t head = 0; head < s.heads; head += HEADS) {
+      for (int64_t own = 0; own < HEADS; own++) {
+        const float* from = joint + (head + own) * s.rank;
+        std::memcpy(query + own * features, from, s.rank * sizeof(float));
+        from = joint + s.heads * s.rank + (head + own) * s.turned;
+        std::memcpy(query + own * features + s.rank, from, s.turned * sizeof(float));
+      }
+      mix(s, query, room.past.data(), batch.columns[n] - first + 1, scores,
+          mixed + head * s.rank);
+    }
+}
+
+// Take the tokens from `begin` to `end`, which belong to `text` and those after it,
+// through all layers.
+void read(const Layer* layers, const Sizes& s, const Batch& batch, int64_t text,
+          int64_t begin, int64_t end, float* hidden, int64_t wide, Room& room) {
+  const int64_t rows = end - begin;
+  float* x = at_least(room.x, rows * wide);
+  for (int64_t l = 0; l < s.layers; l++) {
+    const Layer& layer = layers[l];
+    float* joint = at_least(room.joint, rows * layer.joint.wide());
+    float* mixed = at_least(room.mixed, rows * s.heads * s.rank);
+    for (int64_t n = 0; n < rows; n++)
+      unit(hidden + n * wide, s.width, s.eps, x + n * wide);
+    product(layer.joint, x, wide, rows, joint, layer.joint.wide());
+    int64_t own = text;
+    for (int64_t at = begin; at < end; own++) {
+      const int64_t until = std::min(end, batch.begins[own + 1]);
+      attend(layer, s, batch, own, at, until, joint + (at - begin) * layer.joint.wide(),
+             mixed + (at - begin) * s.heads * s.rank, room);
+      at = until;
+    }
+    product(layer.out, mixed, s.heads * s.rank, rows, hidden, wide, true);
+    for (int64_t n = 0; n < rows; n++)
+      unit(hidden + n * wide, s.width, s.eps, x + n * wide);
+    if (layer.gate.panels) ask_experts(layer, s, x, wide, rows, hidden, room);
+    if (layer.all.gate_up.panels) {
+      float* inner = at_least(room.inner, rows * layer.all.gate_up.wide());
+      swiglu(layer.all, x, wide, rows, inner, hidden, wide, true);
+    }
+  }
+}
+
+}  // namespace
+
+// What a matrix must be laid out for.
+extern "C" int sparrow_panel() { return PANEL; }
+
+// hidden: [N, width], embedded tokens in, states before the last norm out.
+extern "C" void sparrow_step(const Layer* layers, const Sizes* sizes, const Batch* batch,
+                             int threads, float* hidden) {
+  const Sizes& s = *sizes;
+  const int64_t tokens = batch->begins[batch->texts];
+  const int64_t fair = std::min(AT_ONCE, (tokens + threads - 1) / threads);
+  std::vector<int64_t> work;  // the first text of each piece of work, and the end
+  for (int64_t text = 0, begin = -fair; text < batch->texts; text++)
+    if (batch->begins[text + 1] - begin > fair) {
+      work.push_back(text);
+      begin = batch->begins[text];
+    }
+  const int64_t wide = layers[0].out.wide(), pieces = work.size();
+  work.push_back(batch->texts);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+  for (int64_t piece = 0; piece < pieces; piece++) {
+    static thread_local Room room;
+    static thread_local std::vector<float> states;
+    int64_t text = work[piece];
+    const int64_t end = batch->begins[work[piece + 1]];
+    for (int64_t at = batch->begins[text]; at < end; at += AT_ONCE) {
+      while (batch->begins[text + 1] <= at) text++;
+      const int64_t rows = std::min(AT_ONCE, end - at);
+      float* own = at_least(states, rows * wide);
+      for (int64_t n = 0; n < rows; n++)
+        std::memcpy(own + n * wide, hidden + (at + n) * s.width, s.width * sizeof(float));
+      read(layers, s, *batch, text, at, at + rows, own, wide, room);
+      for (int64_t n = 0; n < rows; n++)
+        std::memcpy(hidden + (at + n) * s.width, own + n * wide, s.width * sizeof(float));
+    }
+  }
+}
