@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+from ctypes import POINTER, c_float, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +23,7 @@ import torch
 from sparrow import runtime
 from sparrow.errors import StorageError
 
-__all__ = ["library"]
+__all__ = ["Batch", "FeedForward", "Layer", "Matrix", "Sizes", "library"]
 
 SOURCES = Path(__file__).with_name("cpp")
 COMPILER = "g++"
@@ -41,6 +42,66 @@ FLAGS = [
 ]
 COMPILE_S = 120
 OWNERS = (0,)  # beside oneself, who may have made it: the administrator
+
+
+class Matrix(ctypes.Structure):
+    """A matrix cut into panels: see `cpp/product.h`."""
+
+    _fields_ = (("panels", c_void_p), ("outputs", c_int64), ("inputs", c_int64))
+
+
+class FeedForward(ctypes.Structure):
+    """A SwiGLU of two matrices."""
+
+    _fields_ = (("gate_up", Matrix), ("down", Matrix))
+
+
+class Layer(ctypes.Structure):
+    """One layer: see `cpp/step.cpp`."""
+
+    _fields_ = (
+        ("joint", Matrix),
+        ("out", Matrix),
+        ("all", FeedForward),
+        ("gate", Matrix),
+        ("experts", POINTER(FeedForward)),
+        ("latent_scale", c_void_p),
+        ("bias", c_void_p),
+        ("rows", c_void_p),
+    )
+
+
+class Sizes(ctypes.Structure):
+    """What all layers share: see `cpp/step.cpp`."""
+
+    _fields_ = (
+        *(
+            (name, c_int64)
+            for name in (
+                "layers",
+                "width",
+                "heads",
+                "rank",
+                "turned",
+                "experts",
+                "chosen",
+            )
+        ),
+        *((name, c_float) for name in ("eps", "latent_eps", "times", "tiny")),
+        ("has_unit_weights", c_int64),
+    )
+
+
+class Batch(ctypes.Structure):
+    """Where new tokens stand: see `cpp/step.cpp`."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("texts", "pages", "block")),
+        *(
+            (name, c_void_p)
+            for name in ("begins", "firsts", "columns", "tables", "turn")
+        ),
+    )
 
 
 @cache
@@ -82,6 +143,7 @@ def _compiled() -> Path:
     kept = _place()
     if _is_mine(kept):
         return kept
+    runtime.writable_folder(kept.parent)  # nothing is compiled that cannot be kept
     with TemporaryDirectory() as folder:
         step, made = Path(folder, "step.o"), Path(folder, kept.name)
         source = str(SOURCES / "step.cpp")

@@ -6,7 +6,7 @@ the answer is the same to the last bit whoever else is in the batch.
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import POINTER, byref, c_float, c_int64, c_void_p
+from ctypes import byref, c_void_p
 from dataclasses import dataclass
 
 import torch
@@ -18,63 +18,19 @@ from sparrow.config import Config
 from sparrow.model import mla, moe, native, rope
 from sparrow.model.cache import Cache
 from sparrow.model.joined import JoinedStep, can_join
-from sparrow.model.joined_parts import DensePart, ExpertsPart, LatentPart
+from sparrow.model.joined_parts import (
+    DensePart,
+    ExpertsPart,
+    HeadsPart,
+    LatentPart,
+    Matrix,
+)
 from sparrow.model.transformer import Sparrow
 
 __all__ = ["NativeStep", "Texts", "can_step"]
 
 PAYS_FROM = 4096  # tokens for which it is worth compiling
 HEADS, LANES, PANEL = 4, 16, 32  # sizes must be multiples of these, on any processor
-
-
-class _Matrix(ctypes.Structure):
-    _fields_ = (("panels", c_void_p), ("outputs", c_int64), ("inputs", c_int64))
-
-
-class _FeedForward(ctypes.Structure):
-    _fields_ = (("gate_up", _Matrix), ("down", _Matrix))
-
-
-class _Layer(ctypes.Structure):
-    _fields_ = (
-        ("joint", _Matrix),
-        ("out", _Matrix),
-        ("all", _FeedForward),
-        ("gate", _Matrix),
-        ("experts", POINTER(_FeedForward)),
-        ("latent_scale", c_void_p),
-        ("bias", c_void_p),
-        ("rows", c_void_p),
-    )
-
-
-class _Sizes(ctypes.Structure):
-    _fields_ = (
-        *(
-            (name, c_int64)
-            for name in (
-                "layers",
-                "width",
-                "heads",
-                "rank",
-                "turned",
-                "experts",
-                "chosen",
-            )
-        ),
-        *((name, c_float) for name in ("eps", "latent_eps", "times", "tiny")),
-        ("has_unit_weights", c_int64),
-    )
-
-
-class _Batch(ctypes.Structure):
-    _fields_ = (
-        *((name, c_int64) for name in ("texts", "pages", "block")),
-        *(
-            (name, c_void_p)
-            for name in ("begins", "firsts", "columns", "tables", "turn")
-        ),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,9 +104,9 @@ class NativeStep:
         self.joined = JoinedStep(model, Kept, has_mtp=has_mtp)
         self.held: list[object] = []  # the C++ reads their memory
         halves = [*self.joined.layers, *([self.joined.deeper] if has_mtp else [])]
-        self.layers = (_Layer * len(halves))(*map(self._layer, halves))
+        self.layers = (native.Layer * len(halves))(*map(self._layer, halves))
         config = model.config
-        self.sizes = _Sizes(
+        self.sizes = native.Sizes(
             width=config.hidden_size,
             heads=config.num_attention_heads,
             rank=config.kv_lora_rank,
@@ -209,7 +165,7 @@ class NativeStep:
         cos, sin = rope.rotation(texts.positions, model.inverse_freq, model.config)
         turn = torch.stack((cos, sin), dim=-1)
         tables = texts.tables.contiguous()
-        batch = _Batch(
+        batch = native.Batch(
             texts=len(tables),
             pages=tables.shape[1],
             block=buffers[0].shape[1],
@@ -223,50 +179,62 @@ class NativeStep:
             layer.rows = buffer.data_ptr()
         self.sizes.layers = len(buffers)
         self.made.sparrow_step(
-            byref(self.layers, first * ctypes.sizeof(_Layer)),
+            byref(self.layers, first * ctypes.sizeof(native.Layer)),
             byref(self.sizes),
             byref(batch),
             torch.get_num_threads(),
             c_void_p(states.data_ptr()),
         )
 
-    def _layer(self, halves: tuple[LatentPart, ExpertsPart | DensePart]) -> _Layer:
+    def _layer(
+        self, halves: tuple[LatentPart | HeadsPart, ExpertsPart | DensePart]
+    ) -> native.Layer:
         """One layer as the C++ knows it."""
         attention, feed_forward = halves
         assert isinstance(attention, LatentPart)
-        layer = _Layer(
-            joint=self._matrix(attention.joint.weight),
+        layer = native.Layer(
+            joint=self._matrix(_weight(attention.joint)),
             out=self._matrix(attention.out.T),
             latent_scale=self._hold(attention.latent_scale),
         )
-        if isinstance(feed_forward, DensePart):
-            swiglu = feed_forward.swiglu
-        else:
-            swiglu = feed_forward.shared
+        for_all = (
+            feed_forward.swiglu
+            if isinstance(feed_forward, DensePart)
+            else feed_forward.shared
+        )
+        if for_all is not None:
+            pair = _weight(for_all.gate_up), _weight(for_all.down)
+            layer.all = self._feed_forward(*pair)
+        if isinstance(feed_forward, ExpertsPart):
             layer.gate = self._matrix(feed_forward.gate)
             layer.bias = self._hold(feed_forward.bias)
             pairs = zip(feed_forward.gate_up, feed_forward.down, strict=True)
-            experts = [self._feed_forward(*pair) for pair in pairs]
-            layer.experts = (_FeedForward * len(experts))(*experts)
-        if swiglu is not None:
-            layer.all = self._feed_forward(swiglu.gate_up.weight, swiglu.down.weight)
+            experts = [self._feed_forward(*each) for each in pairs]
+            layer.experts = (native.FeedForward * len(experts))(*experts)
         return layer
 
-    def _feed_forward(self, gate_up: Tensor, down: Tensor) -> _FeedForward:
-        return _FeedForward(gate_up=self._matrix(gate_up), down=self._matrix(down))
+    def _feed_forward(self, gate_up: Tensor, down: Tensor) -> native.FeedForward:
+        return native.FeedForward(
+            gate_up=self._matrix(gate_up), down=self._matrix(down)
+        )
 
-    def _matrix(self, weight: Tensor) -> _Matrix:
+    def _matrix(self, weight: Tensor) -> native.Matrix:
         """Cut a matrix [O, I] into panels of some outputs, [O / P, I, P]."""
         outputs, inputs = weight.shape
         panel = self.made.sparrow_panel()
         filled = F.pad(weight, (0, 0, 0, -outputs % panel))
         panels = filled.unflatten(0, (-1, panel)).mT.contiguous()
-        return _Matrix(panels=self._hold(panels), outputs=outputs, inputs=inputs)
+        return native.Matrix(panels=self._hold(panels), outputs=outputs, inputs=inputs)
 
     def _hold(self, tensor: Tensor) -> int:
         """Keep a tensor alive; where it lies."""
         self.held.append(tensor)
         return tensor.data_ptr()
+
+
+def _weight(matrix: Matrix) -> Tensor:
+    assert isinstance(matrix, Kept), "it was joined to be laid out here"
+    return matrix.weight
 
 
 def one_each(firsts: Tensor, columns: Tensor) -> Texts:

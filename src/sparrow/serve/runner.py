@@ -97,7 +97,7 @@ class Runner:
         position, size = spread(start, count), self.pages.block_size
         block = rows[np.repeat(np.arange(len(turns)), count), position // size]
         size_class = np.frexp(count)[1]  # 1, 2 to 3, 4 to 7, …
-        classes = [] if self.native else np.unique(size_class)
+        classes = np.unique(size_class)[: 0 if self.native else None]
         pages = position.max() // size + 1
         positions = self._tensor(position)
         return Batch(

@@ -170,15 +170,15 @@ void swiglu(const FeedForward& part, const float* x, int64_t x_step, int64_t row
 
 // Choose experts by score plus bias, and weigh them by the score alone.
 void choose(const Layer& layer, const Sizes& s, const float* logits, int64_t* chosen,
-            float* weights) {
-  std::vector<float> score(s.experts), wish(s.experts);
+            float* weights, float* score) {
+  float* wish = score + s.experts;
   for (int64_t e = 0; e < s.experts; e++) {
     score[e] = 1.0f / (1.0f + std::exp(-logits[e]));
     wish[e] = score[e] + layer.bias[e];
   }
   float sum = s.tiny;
   for (int64_t a = 0; a < s.chosen; a++) {
-    chosen[a] = std::max_element(wish.begin(), wish.end()) - wish.begin();
+    chosen[a] = std::max_element(wish, wish + s.experts) - wish;
     wish[chosen[a]] = -FLT_MAX;
     weights[a] = score[chosen[a]];
     sum += weights[a];
@@ -194,9 +194,10 @@ void ask_experts(const Layer& layer, const Sizes& s, const float* x, int64_t wid
   float* logits = at_least(room.inner, rows * gate_wide);
   product(layer.gate, x, wide, rows, logits, gate_wide);
   room.chosen.resize(pieces), room.order.resize(pieces), room.weights.resize(pieces);
+  float* scores = at_least(room.scores, 2 * s.experts);
   for (int64_t n = 0; n < rows; n++)
     choose(layer, s, logits + n * gate_wide, &room.chosen[n * s.chosen],
-           &room.weights[n * s.chosen]);
+           &room.weights[n * s.chosen], scores);
   float* sorted = at_least(room.sorted, rows * wide);
   float* answers = at_least(room.answers, rows * wide);
   for (int64_t e = 0; e < s.experts; e++) {
@@ -225,9 +226,13 @@ void attend(const Layer& layer, const Sizes& s, const Batch& batch, int64_t text
   const int64_t* table = batch.tables + text * batch.pages;
   const int64_t first = batch.firsts[text], last = batch.columns[end - 1];
   room.past.resize(last + 1 - first);
-  for (int64_t c = first; c <= last; c++)
-    room.past[c - first] =
-        layer.rows + (table[c / batch.block] * batch.block + c % batch.block) * features;
+  for (int64_t c = first, until; c <= last; c = until) {
+    const int64_t page = c / batch.block, begin = page * batch.block;
+    until = std::min(last + 1, begin + batch.block);
+    const float* row = layer.rows + (table[page] * batch.block - begin) * features;
+    for (int64_t each = c; each < until; each++)
+      room.past[each - first] = row + each * features;
+  }
   float* scores = at_least(room.scores, HEADS * (features + last + 1 - first));
   float* query = scores + HEADS * (last + 1 - first);
   for (int64_t n = begin; n < end; n++, joint += wide)
