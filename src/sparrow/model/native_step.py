@@ -97,6 +97,7 @@ class NativeStep:
         has_mtp: join the first MTP module as well.
     """
 
+    @torch.no_grad()
     def __init__(self, model: Sparrow, *, has_mtp: bool = False) -> None:
         made = native.library()
         assert made is not None, "ask `can_step` first"

@@ -73,12 +73,13 @@ class Runner:
         self.joined: JoinedStep | None = None
         self.native: NativeStep | None = None  # faster still
         self.head: Matrix = model.logits
-        if can_step(model):
-            self.native = NativeStep(model, has_mtp=has_mtp)
-        elif is_original(model):
+        if is_original(model):
             keep = pack if can_pack() else plain
-            self.joined = JoinedStep(model, keep, has_mtp=has_mtp)
             self.head = keep(model.lm_head.weight)
+            if can_step(model):
+                self.native = NativeStep(model, has_mtp=has_mtp)
+            else:
+                self.joined = JoinedStep(model, keep, has_mtp=has_mtp)
         elif codes.can_join(model):
             self.joined = JoinedStep(model, join=codes.join)
         self.hidden = torch.empty(0)  # of the last step, for the MTP module: [N, D]
@@ -143,7 +144,8 @@ class Runner:
         if self.native is not None:
             buffers = self.pages.buffers
             self.hidden = self.native.hidden(batch.tokens, batch.texts, buffers)
-            return self.head(self.hidden[batch.drawn_from])
+            with runtime.fast_matmul():
+                return self.head(self.hidden[batch.drawn_from])
         if self.joined is None:
             self.hidden = self._one_by_one(
                 batch,
@@ -178,7 +180,8 @@ class Runner:
             deeper = self.native.further(
                 self.hidden, following, further, self.pages.buffers
             )
-            return self.head(deeper[chosen])
+            with runtime.fast_matmul():
+                return self.head(deeper[chosen])
         model, module = self.model, self.model.mtp[0]
         assert isinstance(module, MultiTokenPrediction)
         positions = batch.positions + 1
