@@ -41,6 +41,7 @@ FLAGS = [
     "-ffinite-math-only",
 ]
 COMPILE_S = 120
+FOLDER = "native"  # in the cache
 OWNERS = (0,)  # beside oneself, who may have made it: the administrator
 
 
@@ -131,7 +132,7 @@ def _place() -> Path:
     sources = sorted(SOURCES.iterdir())
     told = [runtime.processor(), *FLAGS, *(each.read_text("utf-8") for each in sources)]
     name = hashlib.sha256("\0".join(told).encode()).hexdigest()[:16]
-    return runtime.cache_folder() / "native" / f"{name}.so"
+    return runtime.cache_folder() / FOLDER / f"{name}.so"
 
 
 def _is_mine(made: Path) -> bool:
