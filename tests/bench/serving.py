@@ -1,7 +1,9 @@
 """Our engine beside llama.cpp and transformers, on the CPU, with real weights.
 
-Each comparison says how fast the memory of this machine could be read, and how many
-tokens a second that would allow: a step reads every weight once, whoever waits for it.
+Each comparison says how fast the memory of this machine can be read and how fast it
+multiplies, and how many tokens a second that would allow: a step reads every weight
+once, whoever waits for it, and multiplies by it once for each token. Where the time of
+one step really goes is shown by `python -m tests.bench.serving_profile`.
 """
 
 import time
@@ -11,7 +13,8 @@ from typing import Any
 
 import torch
 
-from sparrow import Sparrow, assets, checkpoints, quant
+from sparrow import Sparrow, assets, checkpoints, quant, runtime
+from sparrow.cost.training import active_parameters
 from sparrow.evaluate import quantized_runs
 from sparrow.model import named
 from sparrow.serve import Engine, EngineSettings, Sampling
@@ -30,6 +33,7 @@ PICO_CROWD, PICO_NEW = 256, 64
 SMOLLM2 = "smollm2"
 LLAMA = "llama.cpp (llama-cpp-python), Q4_1"
 READ_BYTES = 2**28  # larger than any cache
+SIDE = 1024  # of the matrices that are multiplied to see how fast this machine is
 Prompts = list[list[int]]
 
 
@@ -37,7 +41,7 @@ def serve_single_vs_llamacpp() -> Result:
     """One request to SmolLM2-135M, greedy: prompt and answer."""
     import llama_cpp
 
-    prompts = _prompts(1, SMOLLM2)
+    prompts = prompts_for(1, SMOLLM2)
     peer = llama_cpp.Llama(
         model_path=str(next(assets.find(SMOLLM2).glob("*.gguf"))),
         n_ctx=PROMPT + NEW,
@@ -52,17 +56,17 @@ def serve_single_vs_llamacpp() -> Result:
         for _token, _count in zip(writing, range(NEW), strict=False):
             pass
 
-    original = _model(SMOLLM2)
+    original = model_named(SMOLLM2)
     notes: dict[str, object] = {}
     found = {}
     for scheme in ("int8", "int4"):
         few_bits = quant.quantize(original, scheme)
         mine = _serving(few_bits, prompts, NEW)
         found[scheme] = compare_rates(mine, peer_run, NEW, pairs=5)
-        notes[scheme] = found[scheme] | _limits(few_bits) | _price(scheme)
+        notes[scheme] = found[scheme] | limits(few_bits, 1, NEW) | _price(scheme)
     notes["fp32"] = compare_rates(
         _serving(original, prompts, NEW), peer_run, NEW, pairs=3
-    ) | _limits(original)
+    ) | limits(original, 1, NEW)
     best = max(found, key=lambda scheme: found[scheme]["ratio"])
     return Result(
         name="serve_single_vs_llamacpp",
@@ -79,13 +83,13 @@ def serve_batch_vs_transformers() -> Result:
     import transformers
 
     transformers.logging.set_verbosity_error()
-    original, prompts = _model(SMOLLM2), _prompts(CROWD, SMOLLM2)
+    original, prompts = model_named(SMOLLM2), prompts_for(CROWD, SMOLLM2)
     peer = as_peer(original).eval()
     work = CROWD * CROWD_NEW
     peer_run = _generate(peer, prompts, CROWD_NEW)
     ours = _serving(original, prompts, CROWD_NEW)
     figures = compare_rates(ours, peer_run, work, pairs=3)
-    notes: dict[str, object] = _limits(original)
+    notes: dict[str, object] = {**limits(original, CROWD, CROWD_NEW)}
     notes["beside continuous batching"] = _beside_continuous_batching(
         peer, prompts, ours
     )
@@ -94,7 +98,7 @@ def serve_batch_vs_transformers() -> Result:
         mine = _serving(few_bits, prompts, CROWD_NEW)
         notes[scheme] = (
             compare_rates(mine, peer_run, work, pairs=2)
-            | _limits(few_bits)
+            | limits(few_bits, CROWD, CROWD_NEW)
             | _price(scheme)
         )
     return Result(
@@ -111,7 +115,7 @@ def serve_batch_vs_transformers() -> Result:
 def serve_pico_vs_transformers() -> Result:
     """256 requests to pico at once."""
     model = Sparrow.from_pretrained(checkpoints.find("pico-r1")).eval()
-    prompts = _prompts(PICO_CROWD, "pico-r1")
+    prompts = prompts_for(PICO_CROWD, "pico-r1")
     figures = compare_rates(
         _serving(model, prompts, PICO_NEW),
         _generate(as_peer(model).eval(), prompts, PICO_NEW),
@@ -124,16 +128,16 @@ def serve_pico_vs_transformers() -> Result:
         "greedy, fp32",
         unit="tokens/s",
         peer_name="transformers DeepseekV3ForCausalLM.generate, fp32",
-        notes=_limits(model),
+        notes={**limits(model, PICO_CROWD, PICO_NEW)},
         **figures,  # type: ignore[arg-type]
     )
 
 
-def _model(name: str) -> Sparrow:
+def model_named(name: str) -> Sparrow:
     return Sparrow.from_pretrained(named.folder_of(name)).eval()
 
 
-def _prompts(count: int, name: str) -> Prompts:
+def prompts_for(count: int, name: str) -> Prompts:
     """Different prompts of one length: what they say does not matter for speed."""
     most = 40_000 if name == SMOLLM2 else 500
     draw = torch.Generator().manual_seed(1)
@@ -192,8 +196,12 @@ def _beside_continuous_batching(
         return f"it does not run on this machine: {type(error).__name__}: {error}"
 
 
-def _limits(model: Sparrow) -> dict[str, object]:
-    """What the memory allows: bytes a step must read, and how fast they can be."""
+def limits(model: Sparrow, crowd: int, new: int) -> dict[str, float]:
+    """What the machine allows: bytes to read, and sums to make, of all requests.
+
+    Every token of a prompt is read, and only its last one is scored. Attention, a few
+    per cent here, is left out.
+    """
     weights = {
         each.data_ptr(): each.numel() * each.element_size()
         for each in (*model.parameters(), *model.buffers())
@@ -202,12 +210,32 @@ def _limits(model: Sparrow) -> dict[str, object]:
     size = sum(weights.values())
     if not (model.config.tie_word_embeddings or quant.is_quantized(model)):
         size -= embedding.numel() * embedding.element_size()  # read by rows
-    speed = _bytes_per_second()
+    config = model.config.replace(num_nextn_predict_layers=0)  # they are not served
+    head = config.vocab_size * config.hidden_size
+    layers = active_parameters(config) - head
+    flop = 2 * crowd * ((PROMPT + new) * layers + new * head)
+    speed, flop_per_s = _bytes_per_second(), _flop_per_s()
     return {
         "bytes_a_step": size,
         "memory_gb_per_s": speed / 1e9,
         "steps_per_s_that_memory_allows": speed / size,
+        "tokens_per_s_that_memory_allows": crowd * speed / size,
+        "gflop": flop / 1e9,
+        "float32_gflop_per_s": flop_per_s / 1e9,
+        "tokens_per_s_that_float32_allows": crowd * new * flop_per_s / flop,
     }
+
+
+def _flop_per_s() -> float:
+    """How fast this machine multiplies in float32: the best of several products."""
+    side = torch.ones(SIDE, SIDE)
+    seconds = []
+    with runtime.fast_matmul():
+        for _turn in range(8):
+            started = time.perf_counter()
+            side @ side
+            seconds.append(time.perf_counter() - started)
+    return 2 * SIDE**3 / min(seconds)
 
 
 def _bytes_per_second() -> float:
