@@ -56,10 +56,18 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, names)), None)
 
 
+def may_compile() -> bool:
+    """Whether the compiled steps can be had; their twins need nothing."""
+    from sparrow import compiled
+
+    return compiled.has_compiler()
+
+
 # mark -> is it there, and the reason of the skip
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "needs_bubblewrap": (bubblewrap_works, "bubblewrap does not work here"),
     "needs_chromium": (lambda: bool(find_chromium()), "Chromium is not installed"),
+    "needs_compiler": (may_compile, "no g++ here, or a processor without AVX2"),
     "needs_mount": (may_mount, "only root mounts a small disk to fill"),
     "needs_node": (lambda: bool(shutil.which("node")), "Node is not installed"),
     "needs_postgresql": (

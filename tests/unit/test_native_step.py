@@ -35,12 +35,9 @@ CONFIGS = {
     ),
 }
 ROWS, PAST, NEW = 37, 6, 3
-needs_compiler = pytest.mark.skipif(
-    native.library() is None, reason="needs g++ and a processor with AVX2"
-)
 
 
-@needs_compiler
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("is_padded", [False, True])
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 @torch.inference_mode()
@@ -63,7 +60,7 @@ def test_a_compiled_step_scores_as_a_joined_one_does(config, is_padded):
         torch.testing.assert_close(mine_kept, kept, atol=2e-5, rtol=0)
 
 
-@needs_compiler
+@pytest.mark.needs_compiler
 @torch.inference_mode()
 def test_a_text_has_the_same_scores_to_the_last_bit_in_any_company():
     model, ids = make(PICO), torch.randint(512, (200, PAST + 1))
@@ -95,7 +92,7 @@ def write(model: Sparrow, **asked: object) -> list[decode.Completion]:
     return decode.generate(model, prompts, max_new_tokens=60, **settings)
 
 
-@needs_compiler
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("asked", [{}, {"stop": [5, 9, 100]}], ids=["full", "stop"])
 def test_generate_writes_the_same_with_the_compiled_step(asked, monkeypatch):
     model = make(PICO.replace(initializer_range=0.1))
@@ -117,7 +114,7 @@ def test_generate_writes_the_same_with_the_compiled_step(asked, monkeypatch):
         assert ours.logprobs == pytest.approx(theirs.logprobs, abs=1e-4)
 
 
-@needs_compiler
+@pytest.mark.needs_compiler
 @pytest.mark.parametrize("speculation", ["none", "ngram", "mtp"])
 def test_an_engine_with_the_compiled_step_writes_as_one_without(
     speculation, monkeypatch
@@ -161,7 +158,7 @@ def test_other_shapes_are_left_to_the_joined_step(changes, monkeypatch):
     assert not can_step(make(PICO.replace(**changes)))
 
 
-@needs_compiler
+@pytest.mark.needs_compiler
 def test_a_learners_own_function_keeps_the_compiled_step_away():
     model = make(PICO)
     assert can_step(model)
@@ -191,33 +188,3 @@ def test_without_a_compiler_everything_works_as_before(fresh, monkeypatch):
     assert not can_step(make(PICO))
     assert len(write(make(PICO))) == 80
     assert not list(fresh.iterdir())
-
-
-@needs_compiler
-@pytest.mark.parametrize("spoil", ["compiler", "source", "folder"])
-def test_a_compiler_that_fails_is_as_good_as_none(spoil, fresh, monkeypatch, tmp_path):
-    if spoil == "compiler":
-        monkeypatch.setattr(native, "FLAGS", [*native.FLAGS, "--no-such-flag"])
-    elif spoil == "source":
-        (tmp_path / "cpp").mkdir()
-        (tmp_path / "cpp" / "step.cpp").write_text("nonsense", "utf-8")
-        monkeypatch.setattr(native, "SOURCES", tmp_path / "cpp")
-    else:
-        (tmp_path / "native").write_text("a file, not a folder", "utf-8")
-    assert native.library() is None
-    assert not can_step(make(PICO))
-
-
-@needs_compiler
-def test_what_others_could_have_written_is_not_run(fresh, monkeypatch):
-    assert native.library() is not None
-    (made,) = (fresh / "native").iterdir()
-    before = made.stat().st_mtime_ns
-    native.library.cache_clear()
-    assert native.library() is not None
-    assert made.stat().st_mtime_ns == before  # kept
-    native.library.cache_clear()
-    monkeypatch.setattr(native.os, "getuid", lambda: made.stat().st_uid + 1)
-    monkeypatch.setattr(native, "OWNERS", ())
-    assert native.library() is not None
-    assert made.stat().st_mtime_ns != before  # made anew

@@ -29,6 +29,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("data",),
     ("verify",),
     ("text", "cost", "assets", "checkpoints"),
+    ("compiled",),
     ("config", "runtime"),
     ("errors", "language"),
 ]

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from sparrow.model import Sparrow
 from sparrow.model.joined import is_original
-from sparrow.model.joined_parts import Matrix
+from sparrow.quant import native as compiled
 from sparrow.quant.linear import AffineLinear, DynamicLinear, QuantizedEmbedding
 
-__all__ = ["can_join", "join"]
+__all__ = ["Joined", "can_join", "join"]
 
 
 def can_join(model: Sparrow) -> bool:
@@ -29,12 +29,30 @@ def can_join(model: Sparrow) -> bool:
     )
 
 
+class Joined:
+    """One matrix of codes, and what the rows are multiplied by before it.
+
+    Shapes: [N, K] -> [N, O].
+    """
+
+    def __init__(self, matrix: AffineLinear, columns: Tensor | None) -> None:
+        self.matrix, self.columns = matrix, columns
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Multiply rows."""
+        return self.matrix.flat(x if self.columns is None else x * self.columns)
+
+    def native(self) -> compiled.Matrix | None:
+        """The matrix for compiled C++, if it knows it."""
+        return self.matrix.native()
+
+
 def join(
     parts: Sequence[nn.Module],
     *,
     columns: Tensor | None = None,
     order: Tensor | None = None,
-) -> Matrix:
+) -> Joined:
     """Multiply by several quantized matrices at once. See `joined_parts.Join`."""
     layers = [each for each in parts if isinstance(each, AffineLinear)]
     first = layers[0]
@@ -45,7 +63,4 @@ def join(
     if order is not None:
         codes, scale = codes[order], scale[order]
         zero = None if zero is None else zero[order]
-    multiply = type(first)(codes, scale, zero).flat
-    if columns is None:
-        return multiply
-    return lambda x: multiply(x * columns)
+    return Joined(type(first)(codes, scale, zero), columns)

@@ -3,7 +3,8 @@
 Every layer can say its `weight` in full, and `plain` multiplies by that: the obvious
 twin of `forward`. What the kernels need, found by measuring on an AMD processor: they
 are fast with bfloat16 activations and slow with float32 ones. With many rows it pays to
-multiply whole numbers, or, with four bits, to make the matrix whole again first.
+multiply whole numbers, or, with four bits, to make the matrix whole again first. Large
+matrices are multiplied by compiled C++ where there is a compiler: see `native`.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparrow.quant import affine, fp8, packing
+from sparrow.quant import affine, fp8, packing, whole
+from sparrow.quant import native as compiled
 from sparrow.quant.affine import Grid
 from sparrow.quant.fp8 import Tiles
 
@@ -30,7 +32,7 @@ INT8_ROWS = 8  # above so many, a product of whole numbers is faster
 # What the kernels read at once: anything else crashes them, or is refused.
 KERNEL_GROUPS = (32, 64, 128, 256)
 KERNEL_OUTPUTS, KERNEL_INPUTS = 16, 16
-INT8_MAX = 127.0
+INT8_BITS, INT8_MAX = 8, 127.0
 REST = 254.0  # what rounding leaves is at most half a step: it gets as many steps again
 TINY = torch.finfo(torch.float32).smallest_normal  # the scale of a token of zeros
 
@@ -128,9 +130,16 @@ class AffineLinear(QuantizedLinear):
         Shapes:
             x: [R, K]; returns [R, N], float32.
         """
-        if len(x) > self.most_rows:
-            return self.many(x)
-        return self.few(x)
+        is_few = len(x) <= self.most_rows
+        if is_few or not whole.has_fast_products():
+            by = self.native()
+            if by is not None:
+                return compiled.multiply(x, by)
+        return self.few(x) if is_few else self.many(x)
+
+    def native(self) -> compiled.Matrix | None:
+        """The matrix for compiled C++; None: it is left to PyTorch."""
+        return compiled.matrix(self.codes, self.scale, self.zero)
 
     def _choose(self) -> tuple[int, Multiply, Multiply]:
         """How many rows are few, and what multiplies few and many."""
@@ -138,7 +147,8 @@ class AffineLinear(QuantizedLinear):
             return 0, self.plain, self.plain
         is_row = self.scale.shape[1] == 1
         if self.bits == 8 and is_row and self.zero is None:
-            return INT8_ROWS, self._int8, self._int8_in_two
+            many = self._int8_in_two if whole.has_fast_products() else self.plain
+            return INT8_ROWS, self._int8, many
         if self.bits == 4 and self.group_size in KERNEL_GROUPS:
             return INT4_ROWS, self._int4, self.plain
         return 0, self.plain, self.plain
@@ -163,7 +173,7 @@ class AffineLinear(QuantizedLinear):
         first = exact.round()
         rest = exact.sub_(first).mul_(REST).round_()
         codes = torch.cat((first, rest)).to(torch.int8)
-        first, rest = torch._int_mm(codes, self.codes.T).float().chunk(2)
+        first, rest = whole.product(codes, self.codes).chunk(2)
         return first.add_(rest, alpha=1 / REST).mul_(step).mul_(self.scale[:, 0])
 
     def _int4(self, x: Tensor) -> Tensor:
@@ -206,10 +216,18 @@ class DynamicLinear(AffineLinear):
         codes, scale = self.rounded(x.float())
         return super().plain(codes * scale).to(x.dtype)
 
+    def native(self) -> compiled.Matrix | None:
+        """As of the weights, with rows of eight bits."""
+        return compiled.matrix(self.codes, self.scale, None, bits=INT8_BITS)
+
     def flat(self, x: Tensor) -> Tensor:
         """Multiply the codes as they are; the two scales come after the sum."""
+        if not whole.has_fast_products():
+            by = self.native()
+            if by is not None:
+                return compiled.multiply(x, by)
         codes, scale = self.rounded(x.float())
-        return torch._int_mm(codes, self.codes.T).mul(scale).mul_(self.scale[:, 0])
+        return whole.product(codes, self.codes).mul_(scale).mul_(self.scale[:, 0])
 
 
 class Fp8Linear(QuantizedLinear):

@@ -15,13 +15,13 @@ from torch import Tensor
 
 from sparrow import runtime
 from sparrow.config import Config
-from sparrow.model import Sparrow, attend, rope
-from sparrow.model.joined import JoinedStep, is_original, mix_latents, plain
+from sparrow.model import Sparrow, attend, packed, rope
+from sparrow.model.joined import JoinedStep, is_original, mix_latents
 from sparrow.model.joined_parts import Matrix, Mix
 from sparrow.model.mtp import MultiTokenPrediction
 from sparrow.model.native_step import NativeStep, Texts, can_step
-from sparrow.model.packed import can_pack, pack
 from sparrow.quant import joined as codes
+from sparrow.quant.native_step import CodesStep, codes_step, look_back
 from sparrow.serve.paged import Group, PagedCache, Window
 from sparrow.serve.scheduler import Turn
 
@@ -35,15 +35,17 @@ class Batch:
     """One step's tokens, request after request, and where they belong.
 
     Shapes:
-        tokens, positions, slots: [N]; drawn_from: [M], places in the list of tokens.
+        tokens, positions, slots, owners: [N]; tables: [B, P], the blocks of each
+        request; drawn_from: [M], places in the list of tokens.
     """
 
     tokens: Tensor
     positions: Tensor
     slots: Tensor
+    owners: Tensor
     drawn_from: Tensor
     texts: Texts
-    groups: list[Group]  # for the compiled step: none
+    groups: list[Group]  # none where one call of compiled code reads all tokens
 
 
 class Runner:
@@ -72,16 +74,18 @@ class Runner:
         # reads one rectangle after the other.
         self.joined: JoinedStep | None = None
         self.native: NativeStep | None = None  # faster still
+        self.codes: CodesStep | None = None  # the same for weights of few bits
         self.head: Matrix = model.logits
         if is_original(model):
-            keep = pack if can_pack() else plain
-            self.head = keep(model.lm_head.weight)
+            self.head = packed.keep(model.lm_head.weight)
             if can_step(model):
                 self.native = NativeStep(model, has_mtp=has_mtp)
             else:
-                self.joined = JoinedStep(model, keep, has_mtp=has_mtp)
+                self.joined = JoinedStep(model, packed.keep, has_mtp=has_mtp)
         elif codes.can_join(model):
             self.joined = JoinedStep(model, join=codes.join)
+            if not has_mtp:
+                self.codes = codes_step(self.joined, self.pages.buffers)
         self.hidden = torch.empty(0)  # of the last step, for the MTP module: [N, D]
 
     def batch(self, turns: Sequence[Turn], table: Ints) -> Batch:
@@ -96,28 +100,36 @@ class Runner:
         rows = table[[turn.row for turn in turns]]
         first = count.cumsum() - count  # place of each request's first token
         position, size = spread(start, count), self.pages.block_size
-        block = rows[np.repeat(np.arange(len(turns)), count), position // size]
+        owner = np.repeat(np.arange(len(turns)), count)
+        block = rows[owner, position // size]
         size_class = np.frexp(count)[1]  # 1, 2 to 3, 4 to 7, …
-        classes = np.unique(size_class)[: 0 if self.native else None]
         pages = position.max() // size + 1
         positions = self._tensor(position)
         return Batch(
             tokens=torch.tensor(tokens, device=self.model.device),
             positions=positions,
             slots=self._tensor(block * size + position % size),
+            owners=self._tensor(owner),
             drawn_from=self._tensor(spread(first + count - draws, draws)),
             texts=Texts(
                 begins=self._tensor(np.append(first, count.sum())),
                 firsts=self._tensor(np.zeros_like(first)),
                 columns=positions,
                 positions=positions,
-                tables=self._tensor(rows[:, :pages]),
+                tables=self._tensor(np.ascontiguousarray(rows[:, :pages])),
             ),
-            groups=[
+            groups=[]
+            if self._is_native(len(tokens))
+            else [
                 self._group(first[own], start[own], count[own], rows[own])
-                for own in (size_class == each for each in classes)
+                for own in (size_class == each for each in np.unique(size_class))
             ],
         )
+
+    def _is_native(self, tokens: int) -> bool:
+        """Whether a step with so many tokens is one call of compiled code."""
+        few_bits = self.codes is not None and self.codes.is_faster(tokens)
+        return few_bits or self.native is not None
 
     def _group(self, first: Ints, start: Ints, count: Ints, rows: Ints) -> Group:
         """One rectangle."""
@@ -146,6 +158,15 @@ class Runner:
             self.hidden = self.native.hidden(batch.tokens, batch.texts, buffers)
             with runtime.fast_matmul():
                 return self.head(self.hidden[batch.drawn_from])
+        if self.codes is not None and self._is_native(len(batch.tokens)):
+            self.hidden = self.codes.hidden(
+                batch.tokens,
+                batch.positions,
+                batch.slots,
+                batch.owners,
+                batch.texts.tables,
+            )
+            return self.head(self.hidden[batch.drawn_from])
         if self.joined is None:
             self.hidden = self._one_by_one(
                 batch,
@@ -217,13 +238,22 @@ class Runner:
         """Attention over the blocks, for all rectangles of a step."""
         config, pages = self.model.config, self.pages
         attend_to = _to_latents if config.attention == "mla" else _to_heads
+        only = batch.groups[0]
+        has_one = len(batch.groups) == 1 and only.where.shape[1] == 1
+        look = None
+        if has_one and config.attention == "gqa":
+            tables = batch.texts.tables
+            look = look_back(
+                config, pages.block_size, batch.positions, batch.owners, tables
+            )
 
         def mix(layer: int, query: Tensor, row: Tensor) -> Tensor:
             pages.write(layer, batch.slots, row)
-            if len(batch.groups) == 1 and len(batch.groups[0].where) == len(query):
-                group = batch.groups[0]  # everybody has one new token
-                rows = pages.read(layer, group.table)
-                return attend_to(config, query[:, None], rows, group.visible)[:, 0]
+            if look is not None:
+                return look(pages.buffers[layer], query)
+            if has_one:
+                rows = pages.read(layer, only.table)
+                return attend_to(config, query[:, None], rows, only.visible)[:, 0]
             mixed = torch.empty(0)
             for group in batch.groups:
                 rows = pages.read(layer, group.table)

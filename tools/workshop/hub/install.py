@@ -15,10 +15,11 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from sparrow import assets, runtime
+from sparrow import assets, compiled, runtime
 from sparrow.errors import SparrowError
 from sparrow.language import _
-from sparrow.model import native
+from sparrow.model import native as latent
+from sparrow.quant import native as codes
 from workshop.classroom import passcodes
 from workshop.classroom.people import People
 from workshop.classroom.place import Place, why
@@ -167,8 +168,9 @@ def _shared(folder: Path) -> None:
         CHECKOUT / "book/_build/html": folder / "book",
         CHECKOUT / "labs": folder / "labs",
     }
-    if native.library() is not None:  # compiled once, for everybody
-        taken[runtime.cache_folder() / native.FOLDER] = folder / "cache" / native.FOLDER
+    if all(each.library() for each in (latent, codes)):  # compiled once, for everybody
+        kept = compiled.FOLDER
+        taken[runtime.cache_folder() / kept] = folder / "cache" / kept
     if assets.is_whole("smollm2"):
         taken[assets.folder_of("smollm2")] = folder / "cache/smollm2"
     for source, target in taken.items():
