@@ -104,7 +104,7 @@ def test_a_compiled_step_scores_as_the_joined_step_does(scheme, monkeypatch):
             for kind in (AffineLinear, DynamicLinear):
                 monkeypatch.setattr(kind, "flat", kind.plain)
         engine = Engine(few_bits)
-        assert (engine.runner.native is not None) == is_native
+        assert (engine.runner.codes is not None) == is_native
         for prompt in prompts:
             engine.submit(prompt, Sampling(temperature=0, max_tokens=3))
         written.append(serve(engine))
