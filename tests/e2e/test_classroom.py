@@ -237,8 +237,9 @@ def open_lab(room: Room, visitor: Visitor, name: str) -> Notebook:
 def explain(notebook: Notebook, words: str) -> None:
     """Type the written answer in its own cell."""
     cell = notebook.cell("Write your answer here")
-    cell.dblclick()
-    notebook.page.keyboard.press("Control+a")
+    cell.locator(".jp-RenderedMarkdown").dblclick()
+    cell.locator(".cm-content").click()  # it waits for the editor: before it, all
+    notebook.page.keyboard.press("Control+a")  # cells would be chosen, and run
     notebook.page.keyboard.insert_text(words)
     notebook.page.keyboard.press("Shift+Enter")
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -10,13 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sparrow.errors import SparrowError
+from sparrow.errors import SparrowError, StorageError
 from sparrow.language import _
 from workshop.grading.course import CONFIG, Course
 from workshop.grading.reference import Reference
 from workshop.grading.report import Mark
 
 __all__ = ["GradingError", "Pipeline", "own_programs"]
+
+LEAST_FREE_BYTES = 2**20  # the gradebook alone needs a third of it
 
 
 class GradingError(SparrowError):
@@ -54,6 +57,7 @@ class Pipeline:
 
         Raises:
             GradingError: nbgrader failed; other learners can still be graded.
+            StorageError: the disk is full.
         """
         from nbgrader.converters import Autograde
 
@@ -121,6 +125,14 @@ class Pipeline:
             except SparrowError:
                 raise
             except (Exception, SystemExit) as error:
+                if shutil.disk_usage(self.course.root).free < LEAST_FREE_BYTES:
+                    raise StorageError(
+                        _(
+                            "The disk of {folder} is full: free some space, then grade "
+                            "again; what was graded is kept.",
+                            folder=self.course.root,
+                        )
+                    ) from error
                 reason = heard.last or f"{type(error).__name__}: {error}"
                 raise GradingError(
                     _("nbgrader could not do it: {reason}", reason=reason)
