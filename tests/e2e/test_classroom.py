@@ -310,12 +310,12 @@ def test_the_instructor_grades_in_a_terminal_of_the_hub(room, teacher):
     page.get_by_role("button", name="Log in").click(no_wait_after=True)
     page.locator(".jp-DirListing-content").get_by_text("solutions").wait_for()
     teacher.picture("08-instructor")
-    assert "Collected 3 submissions" in room.run("submissions", "collect", LAB)
     page.locator(".jp-Launcher").get_by_text("Terminal", exact=True).click()
     page.locator(".jp-Terminal .xterm").wait_for()
     page.wait_for_timeout(1500)
     done = room.place.course / "graded.status"
-    type_in_terminal(teacher, f"workshop grade {LAB}", done)
+    collect = f"workshop submissions collect {LAB}"  # no workshop.toml lies here
+    type_in_terminal(teacher, f"{collect} && workshop grade {LAB}", done)
     teacher.picture("09-graded")
     assert done.read_text().strip() == "0"
 
@@ -390,6 +390,12 @@ def test_a_written_answer_is_marked_in_formgrader_with_the_rubric_beside_it(
     assert teacher.foreign == []
 
 
+FEEDBACK = f"""
+from sparrow.lab import start
+start({LAB!r}).feedback()
+"""
+
+
 def test_feedback_comes_to_its_learner_alone_and_gives_nothing_away(
     room, class_, teacher
 ):
@@ -397,6 +403,11 @@ def test_feedback_comes_to_its_learner_alone_and_gives_nothing_away(
     done = room.place.course / "feedback.status"
     type_in_terminal(teacher, f"clear; workshop grade {LAB} --feedback", done)
     teacher.picture("12-graded-again")
+    refused = room.enter("amina").ask(FEEDBACK)
+    assert "There is no feedback" in refused, "it was not released yet"
+    done = room.place.course / "released.status"
+    release = f"clear; workshop submissions release-feedback {LAB}"
+    type_in_terminal(teacher, release, done)
     secret = Course(room.place.course).secret()
     for name, visitor in class_.items():
         notebook = visitor.notebook
@@ -404,8 +415,10 @@ def test_feedback_comes_to_its_learner_alone_and_gives_nothing_away(
         notebook.run_this()
         notebook.cell("lab.feedback()Your feedback").wait_for()
         visitor.picture(f"13-fetched-{name}")
-        file = notebook.file.parent / f"{LAB}.html"
-        visitor.page.locator(".jp-DirListing-content").get_by_text(file.name).dblclick()
+        file = notebook.file.parent / "feedback" / f"{LAB}.html"
+        listed = visitor.page.locator(".jp-DirListing-content")
+        for each in (file.parent.name, file.name):
+            listed.get_by_text(each, exact=True).dblclick()
         shown = visitor.page.frame_locator(".jp-HTMLViewer iframe")
         shown.get_by_text(COMMENT).wait_for()
         visitor.picture(f"14-feedback-{name}")
