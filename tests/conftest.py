@@ -58,9 +58,9 @@ def find_chromium() -> str | None:
 
 def may_compile() -> bool:
     """Whether the compiled steps can be had; their twins need nothing."""
-    from sparrow import compiled
+    from sparrow import native
 
-    return compiled.has_compiler()
+    return native.has_compiler()
 
 
 # mark -> is it there, and the reason of the skip

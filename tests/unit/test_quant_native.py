@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from sparrow import Config, Sparrow, compiled, quant, runtime
+from sparrow import Config, Sparrow, quant, runtime
+from sparrow import native as compiler
 from sparrow.model.joined import JoinedStep
 from sparrow.quant import SCHEMES, Scheme, convert, native, native_step, whole
 from sparrow.quant import joined as codes
@@ -167,7 +168,7 @@ def fresh(monkeypatch, tmp_path):
 
 
 def test_without_a_compiler_pytorch_does_the_work(fresh, monkeypatch):
-    monkeypatch.setattr(compiled, "COMPILER", "no-such-compiler")
+    monkeypatch.setattr(compiler, "COMPILER", "no-such-compiler")
     layer = convert.quantize_matrix(torch.randn(16, 32), SCHEMES["int8"])
     assert layer.native() is None
     x = torch.randn(1, 32)

@@ -29,7 +29,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("data",),
     ("verify",),
     ("text", "cost", "assets", "checkpoints"),
-    ("compiled",),
+    ("native",),
     ("config", "runtime"),
     ("errors", "language"),
 ]

@@ -10,7 +10,7 @@ from ctypes import POINTER, c_float, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 
-from sparrow import compiled
+from sparrow import native as compiler
 
 __all__ = ["Batch", "FeedForward", "Layer", "Matrix", "Sizes", "library"]
 
@@ -80,7 +80,7 @@ class Batch(ctypes.Structure):
 @cache
 def library() -> ctypes.CDLL | None:
     """The compiled step; None where it cannot be had. It takes a few seconds once."""
-    made = compiled.library(SOURCES)
+    made = compiler.library(SOURCES)
     if made is not None:
         made.sparrow_step.restype = None
     return made

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sparrow import compiled
+from sparrow import native as compiler
 
 __all__ = ["Matrix", "library", "matrix", "multiply"]
 
@@ -42,7 +42,7 @@ class Matrix(ctypes.Structure):
 @cache
 def library() -> ctypes.CDLL | None:
     """The compiled functions; None where they cannot be had."""
-    made = compiled.library(SOURCES, FLAG)
+    made = compiler.library(SOURCES, FLAG)
     if made is None:
         return None
     product = POINTER(Matrix), c_void_p, c_int64, c_int, c_void_p

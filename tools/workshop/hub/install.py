@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from sparrow import assets, compiled, runtime
+from sparrow import assets, native, runtime
 from sparrow.errors import SparrowError
 from sparrow.language import _
 from sparrow.model import native as latent
@@ -169,7 +169,7 @@ def _shared(folder: Path) -> None:
         CHECKOUT / "labs": folder / "labs",
     }
     if all(each.library() for each in (latent, codes)):  # compiled once, for everybody
-        kept = compiled.FOLDER
+        kept = native.FOLDER
         taken[runtime.cache_folder() / kept] = folder / "cache" / kept
     if assets.is_whole("smollm2"):
         taken[assets.folder_of("smollm2")] = folder / "cache/smollm2"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sparrow import compiled
+from sparrow import native
 from sparrow.model import native as latent
 from sparrow.quant import native as codes
 
@@ -28,15 +28,15 @@ def made_in(sources: Path) -> list[Path]:
 
 @pytest.mark.needs_compiler
 def test_it_is_compiled_once_and_anew_where_the_source_changed(sources):
-    first = compiled.library(sources)
+    first = native.library(sources)
     assert first is not None
     assert first.answer() == 42
     (kept,) = made_in(sources)
     before = kept.stat().st_mtime_ns
-    assert compiled.library(sources) is not None
+    assert native.library(sources) is not None
     assert kept.stat().st_mtime_ns == before
     (sources / "step.cpp").write_text(ANSWER.replace("42", "43"), "utf-8")
-    second = compiled.library(sources)
+    second = native.library(sources)
     assert second is not None
     assert second.answer() == 43
     assert len(made_in(sources)) == 2
@@ -50,24 +50,24 @@ def test_a_compiler_that_fails_is_as_good_as_none(spoil, sources):
         (sources / "step.cpp").write_text("nonsense", "utf-8")
     if spoil == "folder":
         (sources.parent / "cache").write_text("a file, and no folder", "utf-8")
-    assert compiled.library(sources, *flags) is None
+    assert native.library(sources, *flags) is None
     assert made_in(sources) == []
 
 
 def test_without_a_compiler_there_is_nothing_and_nothing_is_made(sources, monkeypatch):
-    monkeypatch.setattr(compiled, "COMPILER", "no-such-compiler")
-    assert compiled.library(sources) is None
+    monkeypatch.setattr(native, "COMPILER", "no-such-compiler")
+    assert native.library(sources) is None
     assert made_in(sources) == []
 
 
 @pytest.mark.needs_compiler
 def test_what_others_could_have_written_is_not_run(sources, monkeypatch):
-    assert compiled.library(sources) is not None
+    assert native.library(sources) is not None
     (made,) = made_in(sources)
     before = made.stat().st_mtime_ns
-    monkeypatch.setattr(compiled.os, "getuid", lambda: made.stat().st_uid + 1)
-    monkeypatch.setattr(compiled, "OWNERS", ())
-    assert compiled.library(sources) is not None
+    monkeypatch.setattr(native.os, "getuid", lambda: made.stat().st_uid + 1)
+    monkeypatch.setattr(native, "OWNERS", ())
+    assert native.library(sources) is not None
     assert made.stat().st_mtime_ns != before
 
 
