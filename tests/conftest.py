@@ -11,6 +11,7 @@ Fixtures: `smollm2` (the folder of the real weights), `chromium` (a browser) and
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -56,6 +57,12 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, names)), None)
 
 
+def may_open_a_hub() -> bool:
+    """Root makes accounts on Linux, and the proxy brings people to their servers."""
+    is_root = sys.platform == "linux" and os.geteuid() == 0
+    return is_root and bool(shutil.which("configurable-http-proxy"))
+
+
 def may_compile() -> bool:
     """Whether the compiled steps can be had; their twins need nothing."""
     from sparrow import native
@@ -68,6 +75,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "needs_bubblewrap": (bubblewrap_works, "bubblewrap does not work here"),
     "needs_chromium": (lambda: bool(find_chromium()), "Chromium is not installed"),
     "needs_compiler": (may_compile, "no g++ here, or a processor without AVX2"),
+    "needs_hub": (
+        may_open_a_hub,
+        "a hub needs Linux, root, and npm install --global configurable-http-proxy@5.1",
+    ),
     "needs_mount": (may_mount, "only root mounts a small disk to fill"),
     "needs_node": (lambda: bool(shutil.which("node")), "Node is not installed"),
     "needs_postgresql": (

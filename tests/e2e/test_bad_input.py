@@ -14,14 +14,7 @@ import pytest
 from tests.e2e.hub_room import MAIN, Room
 from tests.small_disk import fill, small_disk
 
-pytestmark = [
-    pytest.mark.needs_mount,
-    pytest.mark.needs_node,
-    pytest.mark.skipif(
-        not shutil.which("configurable-http-proxy"),
-        reason="run once: npm install --global configurable-http-proxy@5.1",
-    ),
-]
+pytestmark = [pytest.mark.needs_hub, pytest.mark.needs_mount]
 FULL = "No space left on device"
 PEOPLE = ("Ana Silva", "عمر بن علي", "Zoë O'Hara")
 

@@ -1,8 +1,5 @@
 """The board in a real hub: who agreed is on it, the instructor sees it, nobody else."""
 
-import os
-import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +14,7 @@ PEOPLE = (
     ("diaye", "Aïcha N'Diaye", "fr"),
 )
 CAUSE = "There is no guess yet: put a number in place of None."
-pytestmark = [
-    pytest.mark.needs_node,
-    pytest.mark.needs_chromium,
-    pytest.mark.skipif(sys.platform != "linux", reason="a hub runs on Linux"),
-    pytest.mark.skipif(
-        not hasattr(os, "geteuid") or os.geteuid() != 0,
-        reason="only root makes accounts",
-    ),
-    pytest.mark.skipif(
-        not shutil.which("configurable-http-proxy"),
-        reason="run once: npm install --global configurable-http-proxy@5.1",
-    ),
-]
+pytestmark = [pytest.mark.needs_hub, pytest.mark.needs_chromium]
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,7 @@ import hashlib
 import json
 import os
 import pwd
-import shutil
 import ssl
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,18 +64,9 @@ WORDS = {
 }
 COMMENT = "Good. Which experiments would you ask about first?"
 pytestmark = [
-    pytest.mark.needs_node,
+    pytest.mark.needs_hub,
     pytest.mark.needs_chromium,
     pytest.mark.needs_bubblewrap,
-    pytest.mark.skipif(sys.platform != "linux", reason="a hub runs on Linux"),
-    pytest.mark.skipif(
-        not hasattr(os, "geteuid") or os.geteuid() != 0,
-        reason="only root makes accounts",
-    ),
-    pytest.mark.skipif(
-        not shutil.which("configurable-http-proxy"),
-        reason="run once: npm install --global configurable-http-proxy@5.1",
-    ),
 ]
 
 

@@ -3,9 +3,7 @@
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
 import time
 
 import httpx
@@ -19,18 +17,7 @@ PEOPLE = (
     ("diaye", "Aïcha N'Diaye", "fr"),
     ("omar", "عمر بن علي", "ar"),
 )
-pytestmark = [
-    pytest.mark.needs_node,
-    pytest.mark.skipif(sys.platform != "linux", reason="a hub runs on Linux"),
-    pytest.mark.skipif(
-        not hasattr(os, "geteuid") or os.geteuid() != 0,
-        reason="only root makes accounts",
-    ),
-    pytest.mark.skipif(
-        not shutil.which("configurable-http-proxy"),
-        reason="run once: npm install --global configurable-http-proxy@5.1",
-    ),
-]
+pytestmark = pytest.mark.needs_hub
 
 
 @pytest.fixture(scope="module")

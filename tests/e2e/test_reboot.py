@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,19 +20,7 @@ from workshop.grading.course import Course
 PEOPLE = (("amina", "Amina Ben Salah", "en"), ("omar", "عمر بن علي", "ar"))
 LAB = "00_preflight"
 CUTS = 2
-pytestmark = [
-    pytest.mark.needs_node,
-    pytest.mark.needs_bubblewrap,
-    pytest.mark.skipif(sys.platform != "linux", reason="a hub runs on Linux"),
-    pytest.mark.skipif(
-        not hasattr(os, "geteuid") or os.geteuid() != 0,
-        reason="only root makes accounts",
-    ),
-    pytest.mark.skipif(
-        not shutil.which("configurable-http-proxy"),
-        reason="run once: npm install --global configurable-http-proxy@5.1",
-    ),
-]
+pytestmark = [pytest.mark.needs_hub, pytest.mark.needs_bubblewrap]
 # Runs in a kernel of the learner's: it goes on when nobody listens any more.
 STREAM = """
 import json, os, threading, time

@@ -2,9 +2,7 @@
 
 import grp
 import json
-import os
 import pwd
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,18 +13,7 @@ import pytest
 from tests.e2e.hub_room import MAIN, Room
 from tests.e2e.rehearsal import LAB, installed
 
-pytestmark = [
-    pytest.mark.needs_node,
-    pytest.mark.skipif(sys.platform != "linux", reason="a hub runs on Linux"),
-    pytest.mark.skipif(
-        not hasattr(os, "geteuid") or os.geteuid() != 0,
-        reason="only root makes accounts",
-    ),
-    pytest.mark.skipif(
-        not shutil.which("configurable-http-proxy"),
-        reason="run once: npm install --global configurable-http-proxy@5.1",
-    ),
-]
+pytestmark = pytest.mark.needs_hub
 
 
 @pytest.fixture

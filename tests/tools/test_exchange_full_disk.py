@@ -1,8 +1,6 @@
 """A disk that is full for real: one sentence, nothing lost, and on it goes."""
 
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ import pytest
 from sparrow.errors import SparrowError, StorageError
 from sparrow.lab.catalogue import about
 from sparrow.lab.hand_in import hand_in
+from tests.small_disk import fill, small_disk
 from tests.tools import small_course
 from tests.tools.small_course import LAB
 from tests.tools.test_exchange_desk import NAME, notebook
@@ -24,28 +23,13 @@ from workshop.exchange.shelf import Shelf
 from workshop.grading.course import Course
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
-KIB = 1024
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0, reason="only root mounts a small disk"
-)
+pytestmark = pytest.mark.needs_mount
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 512 KiB and 200 files."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    options = "size=512k,nr_inodes=200,mode=0700"
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if made.returncode:
-        pytest.skip(f"no disk can be mounted here: {made.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with small_disk(tmp_path / "disk", 512) as place:
+        yield place
 
 
 @pytest.fixture
@@ -54,21 +38,12 @@ def desk(disk: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return Desk(Course(course), from_tables({}, disk))
 
 
-def fill(disk: Path, leave_kib: int) -> Path:
-    """Take all room but this much."""
-    free = os.statvfs(disk)
-    size = free.f_bavail * free.f_bsize - leave_kib * KIB
-    path = disk / "filler"
-    path.write_bytes(b"x" * size)
-    return path
-
-
 @pytest.mark.parametrize("leave_kib", [0, 4, 8, 16, 32])
 def test_no_room_at_any_moment_takes_nothing_and_loses_nothing(
     desk: Desk, disk: Path, leave_kib: int
 ) -> None:
     first = desk.take("amina", LAB, notebook(1), NOON)
-    filler = fill(disk, leave_kib)
+    filler = fill(disk, but_kib=leave_kib)
     thanked = [first]
 
     def go_on() -> None:
@@ -105,7 +80,7 @@ def test_collecting_without_room_leaves_what_was_collected(
     desk.take("amina", LAB, notebook(1), NOON)
     desk.collect(LAB)
     desk.take("amina", LAB, notebook(2), NOON)
-    filler = fill(disk, 4)
+    filler = fill(disk, but_kib=4)
     with pytest.raises(StorageError, match="No space left on device"):
         desk.collect(LAB)
     collected = desk.course.root / "submitted" / "amina" / LAB / NAME
@@ -124,7 +99,7 @@ def test_feedback_that_finds_no_room_leaves_the_earlier_pages(
     shelf = Shelf(desk.course, desk.classroom)
     shelf.give(LAB)
     page.write_text("second " * 3000)
-    filler = fill(disk, 8)
+    filler = fill(disk, but_kib=8)
     with pytest.raises(StorageError, match="No space left"):
         shelf.give(LAB)
     assert shelf.feedback("amina", LAB) == {page.name: b"first"}
@@ -142,7 +117,7 @@ def test_a_receipt_that_finds_no_room_at_home_is_told_with_its_number(
     folder.mkdir()
     told = Course(small_course.make(folder, monkeypatch)), from_tables({}, folder)
     (tmp_path / NAME).write_bytes(notebook()[NAME])
-    fill(disk, 0)
+    fill(disk)
     monkeypatch.setenv("SPARROW_HOME", str(disk))
     monkeypatch.setenv("SPARROW_EXCHANGE", str(tmp_path / "window"))
     with Window(tmp_path / "window", Desk(*told), Shelf(*told)) as window:
