@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from tests.tools.small_course import REPOSITORY
+from workshop.rehearsal import room
 from workshop.rehearsal.command import rehearse
 from workshop.rehearsal.conduct import Result, light_cells
 from workshop.rehearsal.memory import Taken, Watch, taken, watched
@@ -100,3 +101,13 @@ def test_settings_that_are_not_there(tmp_path):
     ran = CliRunner().invoke(rehearse, ["--settings", str(tmp_path / "none.toml")])
     assert ran.exit_code == 2
     assert ran.output.count("\n") == 1
+
+
+def test_another_hubs_sockets_stay_its_own(tmp_path):
+    """A listener would put its own socket in their place."""
+    real, own = tmp_path / "real", tmp_path / "own"
+    for name in ("exchange", "board", "labs"):
+        (real / "share/sparrow" / name).mkdir(parents=True)
+    (real / "pyvenv.cfg").write_text("", "utf-8")
+    room._link_programs(real, own)
+    assert [each.name for each in (own / "share/sparrow").iterdir()] == ["labs"]

@@ -63,6 +63,13 @@ def install_environment(place: Place, say: Callable[[str], None]) -> None:
         say(_("Programs …"))
         _programs(draft, final, python)
         say(_("Book, labs and weights …"))
+        if not assets.is_whole("smollm2"):
+            say(
+                _(
+                    "The weights of SmolLM2 are missing, which the tour needs: as "
+                    "root, run sparrow assets get smollm2, then this again."
+                )
+            )
         _shared(draft / "share/sparrow")
         open_to_all(draft)
         if final.exists():

@@ -32,6 +32,7 @@ __all__ = ["RehearsalError", "Room", "opened"]
 FOLDER = "/var/tmp"  # on a disk, and everybody may pass
 START_S = 180
 OWN = {"share", "pyvenv.cfg"}
+SOCKETS = {"exchange", "board"}  # what another hub listens at
 
 
 class RehearsalError(SparrowError):
@@ -182,5 +183,5 @@ def _link_programs(real: Path, own: Path) -> None:
             if each.name not in others:
                 (own / each.relative_to(real)).symlink_to(each)
     for each in (real / "share/sparrow").iterdir():
-        if each.name != "exchange":
+        if each.name not in SOCKETS:
             (shared / each.name).symlink_to(each)
