@@ -98,6 +98,7 @@ NO_TALK = {
     "checks/wire.py": "read by the next line alone, which says its own sentence",
     "lab/keep.py": "the head of a Python file",
     "workshop/architecture.py": "the picture's words; the book's pages are English",
+    "rehearsal/conduct.py": "a few lines of Python",
     "workshop/reference.py": "pages of the book, which are English",
     "data/kinship.py": "the words of reasoning-gym's stories",
     "data/filtering.py": "the words of reasoning-gym's questions",

@@ -39,7 +39,7 @@ def parse(told: Sequence[Mapping[str, str]]) -> tuple[Criterion, ...]:
 def _criterion(told: Mapping[str, str]) -> Criterion:
     levels = [Level(float(points), str(words)) for points, words in told.items()]
     if not levels or not all(x.points > 0 and x.words.strip() for x in levels):
-        raise ValueError("a level needs points above 0 and words")
+        raise ValueError("no level")
     return Criterion(tuple(sorted(levels, key=lambda x: -x.points)))
 
 

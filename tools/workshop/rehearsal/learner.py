@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import websocket
 
+from sparrow.language import _
 from workshop.rehearsal.room import RehearsalError, Room
 
 __all__ = ["Learner"]
@@ -50,12 +51,20 @@ class Learner:
         }
         answer = browser.post("/hub/login", data=told, follow_redirects=False)
         if answer.status_code != 302:
-            raise RehearsalError(f"log-in: {answer.status_code}")
+            raise RehearsalError(
+                _("The log-in was answered with {status}.", status=answer.status_code)
+            )
         until = time.monotonic() + SPAWN_S
         page = browser.get("/hub/spawn")
         while page.status_code != 200 or not page.url.path.startswith(f"{self._at}/"):
             if page.status_code >= 500 or time.monotonic() > until:
-                raise RehearsalError(f"server: {page.status_code} {page.url.path}")
+                raise RehearsalError(
+                    _(
+                        "The server did not open: {status} at {path}.",
+                        status=page.status_code,
+                        path=page.url.path,
+                    )
+                )
             time.sleep(0.5)
             page = browser.get(f"{self._at}/lab")
         for linked in sorted(set(LINKED.findall(page.text))):
@@ -106,7 +115,7 @@ class Learner:
             told: dict[str, Any] = json.loads(self._channel.recv())
             kind, content = told["msg_type"], told["content"]
             if content.get("execution_state") in ("restarting", "dead"):
-                raise RehearsalError("kernel: died")
+                raise RehearsalError(_("The kernel died."))
             if told["parent_header"].get("msg_id") != name:
                 continue
             if kind == "stream":

@@ -33,7 +33,7 @@ def table(result: Result) -> "Table":
     for step, name in _names(result.lab).items():
         made.add_row(name, *_row(result.seconds.get(step, []), "s"))
     memory = [each.pss_mib for each in result.memory]
-    made.add_row(_("Memory a person, shared by its share"), *_row(memory, "MiB"))
+    made.add_row(_("Memory a person, shared by its share"), *_row(memory, _("MiB")))
     return made
 
 
