@@ -70,9 +70,8 @@ class Senders:
 
 def window_opened(course: Path, path: Path) -> "subprocess.Popen[bytes]":
     """The service, as the hub starts it."""
-    told = {"socket": str(path), "course": str(course), "deadlines": {}, "late": {}}
-    line = [sys.executable, "-m", "workshop.exchange.service", json.dumps(told)]
-    return subprocess.Popen(line, env=HERE)
+    serve = [sys.executable, "-m", "workshop.exchange.service"]
+    return subprocess.Popen([*serve, str(path), str(course)], env=HERE)
 
 
 def test_every_receipt_is_found_however_often_the_window_is_killed(
@@ -89,6 +88,7 @@ def test_every_receipt_is_found_however_often_the_window_is_killed(
             with window_opened(course, path) as running:
                 try:
                     while len(senders.receipts) < taken + 3:
+                        assert running.poll() is None, "the window ended by itself"
                         assert time.monotonic() < until, "the window took nothing"
                         time.sleep(0.01)
                     time.sleep(drawn.uniform(0.0, 0.3))
