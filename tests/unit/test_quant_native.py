@@ -105,7 +105,7 @@ def test_a_compiled_step_scores_as_the_joined_step_does(scheme, monkeypatch):
             for kind in (AffineLinear, DynamicLinear):
                 monkeypatch.setattr(kind, "flat", kind.plain)
         engine = Engine(few_bits)
-        assert (engine.runner.codes is not None) == is_native
+        assert (engine.runner.heads is not None) == is_native
         for prompt in prompts:
             engine.submit(prompt, Sampling(temperature=0, max_tokens=3))
         written.append(serve(engine))
@@ -148,7 +148,7 @@ def test_a_model_with_other_parts_has_no_compiled_step():
     few_bits = quant.quantize(Sparrow(LLAMA.replace(hidden_size=72)), "int8")
     step = JoinedStep(few_bits, join=codes.join)
     pages = [torch.zeros(4, 4, 64)] * LLAMA.num_hidden_layers
-    assert native_step.codes_step(step, pages) is None
+    assert native_step.heads_step(step, pages) is None
 
 
 def test_whole_numbers_are_multiplied_exactly_without_instructions_for_it():

@@ -1,19 +1,22 @@
-"""Join quantized matrices as they are: their codes one below the other.
+"""Join matrices as they are kept, one below the other, and lay them out for C++.
 
-A joined matrix gives the same numbers as its parts, since each row has its own scales.
+Joined codes give the same numbers as their parts, since each row has its own scales.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from sparrow.model import Sparrow
+from sparrow.model import Sparrow, packed
 from sparrow.model.joined import is_original
+from sparrow.model.joined_parts import Matrix
+from sparrow.model.linear import Linear
 from sparrow.quant import native as compiled
 from sparrow.quant.linear import AffineLinear, DynamicLinear, QuantizedEmbedding
 
-__all__ = ["Joined", "can_join", "join"]
+__all__ = ["Joined", "can_join", "join", "join_floats"]
 
 
 def can_join(model: Sparrow) -> bool:
@@ -30,21 +33,28 @@ def can_join(model: Sparrow) -> bool:
 
 
 class Joined:
-    """One matrix of codes, and what the rows are multiplied by before it.
+    """One matrix, and what the rows are multiplied by before it.
+
+    Args:
+        laid: as compiled C++ knows it; None: it does not.
+        plain: what makes a product if it does not.
+        columns: what the rows are multiplied by first; None: nothing.
 
     Shapes: [N, K] -> [N, O].
     """
 
-    def __init__(self, matrix: AffineLinear, columns: Tensor | None) -> None:
-        self.matrix, self.columns = matrix, columns
+    def __init__(
+        self,
+        laid: compiled.Laid | None,
+        plain: Callable[[], Matrix],
+        columns: Tensor | None,
+    ) -> None:
+        self.laid, self.columns = laid, columns
+        self.multiply = plain() if laid is None else partial(compiled.multiply, by=laid)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Multiply rows."""
-        return self.matrix.flat(x if self.columns is None else x * self.columns)
-
-    def native(self) -> compiled.Matrix | None:
-        """The matrix for compiled C++, if it knows it."""
-        return self.matrix.native()
+        return self.multiply(x if self.columns is None else x * self.columns)
 
 
 def join(
@@ -63,4 +73,17 @@ def join(
     if order is not None:
         codes, scale = codes[order], scale[order]
         zero = None if zero is None else zero[order]
-    return Joined(type(first)(codes, scale, zero), columns)
+    matrix = type(first)(codes, scale, zero)
+    return Joined(matrix.native(), lambda: matrix.flat, columns)
+
+
+def join_floats(
+    parts: Sequence[nn.Module],
+    *,
+    columns: Tensor | None = None,
+    order: Tensor | None = None,
+) -> Joined:
+    """The same for matrices of floating point numbers, which stay as they are."""
+    weight = torch.cat([each.weight for each in parts if isinstance(each, Linear)])
+    weight = weight if order is None else weight[order]
+    return Joined(compiled.floats(weight), partial(packed.keep, weight), columns)

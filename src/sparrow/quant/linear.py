@@ -93,6 +93,7 @@ class AffineLinear(QuantizedLinear):
         self.register_buffer("scale", scale)
         self.register_buffer("zero", zero)
         self._for_kernel: tuple[Tensor, Tensor] | None = None  # made when first needed
+        self._laid: tuple[compiled.Laid | None] | None = None  # likewise
         self.most_rows, self.few, self.many = self._choose()
 
     @property
@@ -130,15 +131,18 @@ class AffineLinear(QuantizedLinear):
         Shapes:
             x: [R, K]; returns [R, N], float32.
         """
-        is_few = len(x) <= self.most_rows
-        if is_few or not whole.has_fast_products():
-            by = self.native()
-            if by is not None:
-                return compiled.multiply(x, by)
-        return self.few(x) if is_few else self.many(x)
+        by = self.native()
+        if by is not None:
+            return compiled.multiply(x, by)
+        return self.few(x) if len(x) <= self.most_rows else self.many(x)
 
-    def native(self) -> compiled.Matrix | None:
+    def native(self) -> compiled.Laid | None:
         """The matrix for compiled C++; None: it is left to PyTorch."""
+        if self._laid is None:
+            self._laid = (self._lay(),)
+        return self._laid[0]
+
+    def _lay(self) -> compiled.Laid | None:
         return compiled.matrix(self.codes, self.scale, self.zero)
 
     def _choose(self) -> tuple[int, Multiply, Multiply]:
@@ -216,16 +220,15 @@ class DynamicLinear(AffineLinear):
         codes, scale = self.rounded(x.float())
         return super().plain(codes * scale).to(x.dtype)
 
-    def native(self) -> compiled.Matrix | None:
+    def _lay(self) -> compiled.Laid | None:
         """As of the weights, with rows of eight bits."""
         return compiled.matrix(self.codes, self.scale, None, bits=INT8_BITS)
 
     def flat(self, x: Tensor) -> Tensor:
         """Multiply the codes as they are; the two scales come after the sum."""
-        if not whole.has_fast_products():
-            by = self.native()
-            if by is not None:
-                return compiled.multiply(x, by)
+        by = self.native()
+        if by is not None:
+            return compiled.multiply(x, by)
         codes, scale = self.rounded(x.float())
         return whole.product(codes, self.codes).mul_(scale).mul_(self.scale[:, 0])
 

@@ -1,7 +1,8 @@
 """Read a step's tokens in one call of compiled C++: the twin of `JoinedStep.hidden`.
 
-With one row, a step in PyTorch is some thousand small calls, each of which costs more
-than what it computes. Here it is one.
+It is for models with grouped-query attention, whatever their matrices are kept in. With
+one row, a step in PyTorch is some thousand small calls, each of which costs more than
+what it computes. Here it is one.
 """
 
 import ctypes
@@ -15,14 +16,13 @@ from sparrow.config import Config
 from sparrow.model import rope
 from sparrow.model.joined import JoinedStep
 from sparrow.model.joined_parts import DensePart, HeadsPart
-from sparrow.quant import native, whole
+from sparrow.quant import native
 from sparrow.quant.joined import Joined
 from sparrow.quant.native import Matrix
 
-__all__ = ["CodesStep", "codes_step", "look_back"]
+__all__ = ["HeadsStep", "heads_step", "look_back"]
 
-
-FEW = 8  # tokens: with more, a processor with fast products of bytes is faster
+LANES = 16  # the size of a head must be a multiple of it, on any processor
 
 
 class _Layer(ctypes.Structure):
@@ -74,7 +74,7 @@ def _joined(step: JoinedStep) -> list[list[Joined]]:
     return found
 
 
-def codes_step(step: JoinedStep, pages: Sequence[Tensor]) -> "CodesStep | None":
+def heads_step(step: JoinedStep, pages: Sequence[Tensor]) -> "HeadsStep | None":
     """The same step compiled; None if the C++ is not here, or does not know a part.
 
     Args:
@@ -86,14 +86,13 @@ def codes_step(step: JoinedStep, pages: Sequence[Tensor]) -> "CodesStep | None":
     """
     layers = []
     for four, rows in zip(_joined(step), pages, strict=True):
-        known = [each.native() for each in four]
-        matrices = [each for each in known if each is not None]
+        matrices = [each.laid.matrix for each in four if each.laid is not None]
         columns = [each.columns for each in four if each.columns is not None]
-        if len(matrices) < 4 or len(columns) != 2:
+        if len(matrices) < 4 or len(columns) != 2 or not _knows(step.model.config):
             return None
         scales = [each.data_ptr() for each in columns]
         layers.append(_Layer(*matrices, *scales, rows.data_ptr()))
-    return CodesStep(step, layers, pages)
+    return HeadsStep(step, layers, pages)
 
 
 def look_back(
@@ -104,7 +103,7 @@ def look_back(
     Args:
         config: of a model with grouped-query attention.
         block: tokens in a block.
-        positions: as in `CodesStep.hidden`, like `owners` and `tables`.
+        positions: as in `HeadsStep.hidden`, like `owners` and `tables`.
 
     Returns:
         What takes a layer's rows and its queries; None where there is no compiler.
@@ -113,7 +112,7 @@ def look_back(
         rows: [blocks, block_size, F]; query: [N, H, D]; returns [N, H, D].
     """
     made, sizes = native.library(), _sizes(config, block)
-    if made is None:
+    if made is None or not _knows(config):
         return None
     batch = _Batch(
         tokens=len(positions),
@@ -139,6 +138,10 @@ def look_back(
     return look
 
 
+def _knows(config: Config) -> bool:
+    return config.head_dim % LANES == 0
+
+
 def _sizes(config: Config, block: int) -> _Sizes:
     return _Sizes(
         layers=config.num_hidden_layers,
@@ -153,8 +156,8 @@ def _sizes(config: Config, block: int) -> _Sizes:
     )
 
 
-class CodesStep:
-    """A joined step over a paged cache; `codes_step` makes it."""
+class HeadsStep:
+    """A joined step over a paged cache; `heads_step` makes it."""
 
     def __init__(
         self, joined: JoinedStep, layers: list[_Layer], pages: Sequence[Tensor]
@@ -163,10 +166,6 @@ class CodesStep:
         self.joined, self.pages = joined, pages
         self.layers = (_Layer * len(layers))(*layers)
         self.sizes = _sizes(joined.model.config, pages[0].shape[1])
-
-    def is_faster(self, rows: int) -> bool:
-        """Whether it is, than the joined step, for so many tokens."""
-        return rows <= FEW or not whole.has_fast_products()
 
     def hidden(
         self,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sparrow import large_pages
 from sparrow.config import Config
 from sparrow.model.cache import Cache, features_per_layer
 
@@ -34,7 +35,7 @@ class PagedCache:
         self.block_size = block_size
         shape = (blocks, block_size, features_per_layer(config))
         self.buffers = [
-            torch.zeros(shape, dtype=dtype, device=device)
+            large_pages.zeros(shape, dtype).to(device)
             for _layer in range(config.num_hidden_layers)
         ]
 

@@ -20,8 +20,8 @@ from sparrow.model.joined import JoinedStep, is_original, mix_latents
 from sparrow.model.joined_parts import Matrix, Mix
 from sparrow.model.mtp import MultiTokenPrediction
 from sparrow.model.native_step import NativeStep, Texts, can_step
-from sparrow.quant import joined as codes
-from sparrow.quant.native_step import CodesStep, codes_step, look_back
+from sparrow.quant import joined, native
+from sparrow.quant.native_step import HeadsStep, heads_step, look_back
 from sparrow.serve.paged import Group, PagedCache, Window
 from sparrow.serve.scheduler import Turn
 
@@ -74,18 +74,21 @@ class Runner:
         # reads one rectangle after the other.
         self.joined: JoinedStep | None = None
         self.native: NativeStep | None = None  # faster still
-        self.codes: CodesStep | None = None  # the same for weights of few bits
+        self.heads: HeadsStep | None = None  # the same with grouped-query attention
         self.head: Matrix = model.logits
         if is_original(model):
-            self.head = packed.keep(model.lm_head.weight)
+            self.head = joined.join_floats((model.lm_head,))
             if can_step(model):
                 self.native = NativeStep(model, has_mtp=has_mtp)
             else:
-                self.joined = JoinedStep(model, packed.keep, has_mtp=has_mtp)
-        elif codes.can_join(model):
-            self.joined = JoinedStep(model, join=codes.join)
-            if not has_mtp:
-                self.codes = codes_step(self.joined, self.pages.buffers)
+                is_gqa = model.config.attention == "gqa"
+                join = joined.join_floats if is_gqa and native.library() else None
+                keep = packed.keep
+                self.joined = JoinedStep(model, keep, join=join, has_mtp=has_mtp)
+        elif joined.can_join(model):
+            self.joined = JoinedStep(model, join=joined.join)
+        if self.joined is not None and not has_mtp:
+            self.heads = heads_step(self.joined, self.pages.buffers)
         self.hidden = torch.empty(0)  # of the last step, for the MTP module: [N, D]
 
     def batch(self, turns: Sequence[Turn], table: Ints) -> Batch:
@@ -119,17 +122,12 @@ class Runner:
                 tables=self._tensor(np.ascontiguousarray(rows[:, :pages])),
             ),
             groups=[]
-            if self._is_native(len(tokens))
+            if self.native is not None or self.heads is not None
             else [
                 self._group(first[own], start[own], count[own], rows[own])
                 for own in (size_class == each for each in np.unique(size_class))
             ],
         )
-
-    def _is_native(self, tokens: int) -> bool:
-        """Whether a step with so many tokens is one call of compiled code."""
-        few_bits = self.codes is not None and self.codes.is_faster(tokens)
-        return few_bits or self.native is not None
 
     def _group(self, first: Ints, start: Ints, count: Ints, rows: Ints) -> Group:
         """One rectangle."""
@@ -158,8 +156,8 @@ class Runner:
             self.hidden = self.native.hidden(batch.tokens, batch.texts, buffers)
             with runtime.fast_matmul():
                 return self.head(self.hidden[batch.drawn_from])
-        if self.codes is not None and self._is_native(len(batch.tokens)):
-            self.hidden = self.codes.hidden(
+        if self.heads is not None:
+            self.hidden = self.heads.hidden(
                 batch.tokens,
                 batch.positions,
                 batch.slots,

@@ -63,6 +63,9 @@ class Sampling:
             )
 
 
+PIECE = 256  # tokens that are searched together
+
+
 class Drawn(NamedTuple):
     """One token a row, and its log-probability at temperature 1. Shapes: [M], [M]."""
 
@@ -108,7 +111,7 @@ def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) ->
         logits: [M, V]; temperature, top_p, uniform: [M]; see `Drawn`.
     """
     scores = logits.float()
-    tokens = scores.argmax(dim=-1)
+    tokens = likeliest(scores)
     rows = temperature.nonzero()[:, 0]
     if len(rows):
         scaled = scores[rows] / temperature[rows, None]
@@ -120,6 +123,23 @@ def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) ->
         tokens[rows] = drawn.clamp(max=logits.shape[-1] - 1)
     chosen = scores.gather(-1, tokens[:, None])[:, 0]
     return Drawn(tokens, chosen - scores.logsumexp(dim=-1))
+
+
+def likeliest(scores: Tensor) -> Tensor:
+    """The first of the highest scores of each row: a quick `argmax`.
+
+    PyTorch finds the highest number itself much faster than its place, so it is found
+    in pieces first, and only one piece of each row is searched for the place.
+
+    Shapes:
+        scores: [M, V]; returns [M].
+    """
+    if scores.shape[-1] % PIECE:
+        return scores.argmax(dim=-1)
+    pieces = scores.unflatten(-1, (-1, PIECE))
+    best = pieces.amax(dim=-1).argmax(dim=-1)  # of the pieces
+    place = pieces[torch.arange(len(scores), device=scores.device), best].argmax(dim=-1)
+    return best * PIECE + place
 
 
 def keep_top(probability: Tensor, top_p: Tensor) -> Tensor:

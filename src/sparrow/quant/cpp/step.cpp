@@ -1,14 +1,15 @@
-// Read a step's tokens with a Llama whose matrices are kept in few bits.
+// Read a step's tokens with a Llama, whatever its matrices are kept in.
 //
-// The same as `JoinedStep.hidden` on joined codes: that is the plain twin. All that a
-// layer does happens in one parallel region, so nothing small costs a call.
+// The same as `JoinedStep.hidden`: that is the plain twin. All that a layer does happens
+// in one parallel region, so nothing small costs a call.
 
 #include <cfloat>
-#include <vector>
 
-#include "products.h"
+#include "product.h"
 
 namespace {
+
+constexpr int TOGETHER = 4;  // heads that read a row of the cache together
 
 // e^x for x <= 88, within two units in the last place; a loop of it becomes wide.
 inline float exponential(float x) {
@@ -41,13 +42,11 @@ struct Batch {
   const float* turn;                          // cosine and sine: [N, head_dim / 2, 2]
 };
 
-void norm_and_round(const float* x, const float* scale, float eps, const Matrix& next,
-                    float* room, int16_t* to, float* step) {
+void norm(const float* x, const float* scale, float eps, int64_t width, float* to) {
   float squares = 0;
-  for (int64_t k = 0; k < next.width; k++) squares += x[k] * x[k];
-  const float times = 1.0f / std::sqrt(squares / static_cast<float>(next.width) + eps);
-  for (int64_t k = 0; k < next.width; k++) room[k] = x[k] * times * scale[k];
-  round_row(room, next, to, step);
+  for (int64_t k = 0; k < width; k++) squares += x[k] * x[k];
+  const float times = 1.0f / std::sqrt(squares / static_cast<float>(width) + eps);
+  for (int64_t k = 0; k < width; k++) to[k] = x[k] * times * scale[k];
 }
 
 // Turn queries and keys, and keep the new key and value in their slot.
@@ -62,30 +61,75 @@ void turn_and_keep(float* joint, const float* turn, const Sizes& s, float* row) 
   std::copy_n(joint + s.heads * s.head_dim, 2 * s.groups * s.head_dim, row);
 }
 
-// One head of one token looks at all rows of its text, block by block.
-void attend(const float* query, const float* rows, const int64_t* table, int64_t length,
-            int64_t group, const Sizes& s, std::vector<float>& weights, float* out) {
-  const int64_t stride = 2 * s.groups * s.head_dim;
-  const auto row = [&](int64_t t) {
-    const int64_t slot = table[t / s.block] * s.block + t % s.block;
-    return rows + slot * stride + group * s.head_dim;
-  };
-  weights.resize(length);
-  float largest = -FLT_MAX, sum = 0;
+// The sum of a register, half by half.
+inline float total(Lanes x) {
+  typedef float Four __attribute__((vector_size(16)));
+  Four sum = {};
+  for (int i = 0; i < LANES / 4; i++) sum += reinterpret_cast<const Four*>(&x)[i];
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+// Some heads, which share their keys, look at all rows of a text.
+// query, out: [COUNT, head_dim]; keys: of each row; weights: room for [COUNT, length].
+template <int COUNT>
+void look(const float* query, const float* const* keys, int64_t length, const Sizes& s,
+          float* weights, float* out) {
+  float largest[COUNT], sum[COUNT] = {};
+  std::fill_n(largest, COUNT, -FLT_MAX);
   for (int64_t t = 0; t < length; t++) {
-    const float* key = row(t);
-    float score = 0;
-    for (int64_t d = 0; d < s.head_dim; d++) score += query[d] * key[d];
-    weights[t] = score * s.scale;
-    largest = std::max(largest, weights[t]);
+    Lanes fit[COUNT] = {};
+    for (int64_t d = 0; d < s.head_dim; d += LANES) {
+      ask_for(keys[t] + s.groups * s.head_dim + d);  // the value, which comes next
+      for (int i = 0; i < COUNT; i++)
+        fit[i] += lanes(query + i * s.head_dim + d) * lanes(keys[t] + d);
+    }
+    for (int i = 0; i < COUNT; i++) {
+      const float score = total(fit[i]) * s.scale;
+      weights[i * length + t] = score;
+      largest[i] = std::max(largest[i], score);
+    }
   }
-  for (int64_t t = 0; t < length; t++) weights[t] = exponential(weights[t] - largest);
-  for (int64_t t = 0; t < length; t++) sum += weights[t];
-  std::fill_n(out, s.head_dim, 0.0f);
-  for (int64_t t = 0; t < length; t++) {
-    const float* value = row(t) + s.groups * s.head_dim;
-    const float weight = weights[t] / sum;
-    for (int64_t d = 0; d < s.head_dim; d++) out[d] += weight * value[d];
+  for (int i = 0; i < COUNT; i++) {
+    float* own = weights + i * length;
+    for (int64_t t = 0; t < length; t++) own[t] = exponential(own[t] - largest[i]);
+    for (int64_t t = 0; t < length; t++) sum[i] += own[t];
+  }
+  for (int64_t d = 0; d < s.head_dim; d += LANES) {
+    Lanes mean[COUNT] = {};
+    for (int64_t t = 0; t < length; t++) {
+      const Lanes value = lanes(keys[t] + s.groups * s.head_dim + d);
+      for (int i = 0; i < COUNT; i++) mean[i] += weights[i * length + t] * value;
+    }
+    for (int i = 0; i < COUNT; i++) lanes(out + i * s.head_dim + d) = mean[i] / sum[i];
+  }
+}
+
+// What a thread needs to look back, kept from token to token.
+struct Room {
+  std::vector<const float*> keys;
+  std::vector<float> weights;
+};
+
+// All heads of one group of one token look at the token's text.
+void attend(const Sizes& s, const Batch& batch, const float* rows, int64_t n,
+            int64_t group, const float* query, float* out, Room& room) {
+  const int64_t stride = 2 * s.groups * s.head_dim, length = batch.positions[n] + 1;
+  const int64_t* table = batch.tables + batch.owners[n] * batch.pages;
+  room.keys.resize(length), room.weights.resize(TOGETHER * length);
+  for (int64_t begin = 0, end; begin < length; begin = end, table++) {
+    const float* block = rows + *table * s.block * stride + group * s.head_dim;
+    end = std::min(length, begin + s.block);
+    for (int64_t t = begin; t < end; t++) {
+      room.keys[t] = block + (t - begin) * stride;
+      for (int64_t d = 0; d < s.head_dim; d += LANES) ask_for(room.keys[t] + d);
+    }
+  }
+  const int64_t heads = s.heads / s.groups;
+  for (int64_t head = 0; head < heads; head += TOGETHER) {
+    const int64_t at = (group * heads + head) * s.head_dim;
+    with_count<TOGETHER>(std::min<int64_t>(TOGETHER, heads - head), [&]<int COUNT>() {
+      look<COUNT>(query + at, room.keys.data(), length, s, room.weights.data(), out + at);
+    });
   }
 }
 
@@ -98,17 +142,26 @@ void gate(const float* gate_up, int64_t middle, float* to) {
 
 extern "C" {
 
+// What a matrix must be laid out for: outputs that stand side by side, and whether it
+// may be of bytes.
+int sparrow_panel() { return PANEL; }
+int sparrow_has_bytes() {
+#ifdef __AVX512VNNI__
+  return 1;
+#else
+  return 0;
+#endif
+}
+
 // out [rows, outputs] = x [rows, width] Wᵀ.
 void sparrow_product(const Matrix* m, const float* x, int64_t rows, int threads,
                      float* out) {
-  std::vector<int16_t> whole(rows * m->width);
-  std::vector<float> steps(rows);
+  Rows ready(rows, {*m});
 #pragma omp parallel num_threads(threads)
   {
 #pragma omp for
-    for (int64_t n = 0; n < rows; n++)
-      round_row(x + n * m->width, *m, &whole[n * m->width], &steps[n]);
-    multiply(*m, whole.data(), steps.data(), rows, out, false);
+    for (int64_t n = 0; n < rows; n++) ready.put(*m, n, x + n * m->width);
+    ready.times(*m, rows, out);
   }
 }
 
@@ -116,15 +169,15 @@ void sparrow_product(const Matrix* m, const float* x, int64_t rows, int threads,
 void sparrow_attend(const float* rows, const Sizes* sizes, const Batch* batch,
                     int threads, const float* query, float* mixed) {
   const Sizes& s = *sizes;
+  const int64_t inner = s.heads * s.head_dim;
 #pragma omp parallel num_threads(threads)
   {
-    std::vector<float> weights;
+    Room room;
 #pragma omp for schedule(dynamic)
-    for (int64_t each = 0; each < batch->tokens * s.heads; each++) {
-      const int64_t n = each / s.heads, group = each % s.heads / (s.heads / s.groups);
-      attend(query + each * s.head_dim, rows,
-             batch->tables + batch->owners[n] * batch->pages, batch->positions[n] + 1,
-             group, s, weights, mixed + each * s.head_dim);
+    for (int64_t each = 0; each < batch->tokens * s.groups; each++) {
+      const int64_t n = each / s.groups;
+      attend(s, *batch, rows, n, each % s.groups, query + n * inner, mixed + n * inner,
+             room);
     }
   }
 }
@@ -135,45 +188,46 @@ void sparrow_step(const Layer* layers, const Sizes* sizes, const Batch* batch,
   const Sizes& s = *sizes;
   const int64_t count = batch->tokens, inner = s.heads * s.head_dim;
   const int64_t joined = inner + 2 * s.groups * s.head_dim;
-  std::vector<int16_t> whole(count * std::max({s.width, s.middle, inner}));
-  std::vector<float> steps(count), joint(count * joined), mixed(count * inner);
+  std::vector<float> joint(count * joined), mixed(count * inner);
   std::vector<float> gate_up(count * 2 * s.middle);
+  Rows ready(count, {layers->joint, layers->out, layers->gate_up, layers->down});
 #pragma omp parallel num_threads(threads)
   {
-    std::vector<float> room(std::max(s.width, s.middle)), weights;
+    std::vector<float> own(std::max(s.width, s.middle));
+    Room room;
     for (const Layer* layer = layers; layer < layers + s.layers; layer++) {
 #pragma omp for
-      for (int64_t n = 0; n < count; n++)
-        norm_and_round(hidden + n * s.width, layer->before_attention, s.eps, layer->joint,
-                       room.data(), &whole[n * s.width], &steps[n]);
-      multiply(layer->joint, whole.data(), steps.data(), count, joint.data(), false);
+      for (int64_t n = 0; n < count; n++) {
+        norm(hidden + n * s.width, layer->before_attention, s.eps, s.width, own.data());
+        ready.put(layer->joint, n, own.data());
+      }
+      ready.times(layer->joint, count, joint.data());
 #pragma omp for
       for (int64_t n = 0; n < count; n++)
         turn_and_keep(&joint[n * joined], batch->turn + n * s.head_dim, s,
                       layer->rows + batch->slots[n] * 2 * s.groups * s.head_dim);
 #pragma omp for schedule(dynamic)
-      for (int64_t each = 0; each < count * s.heads; each++) {
-        const int64_t n = each / s.heads, head = each % s.heads;
-        attend(&joint[n * joined + head * s.head_dim], layer->rows,
-               batch->tables + batch->owners[n] * batch->pages, batch->positions[n] + 1,
-               head / (s.heads / s.groups), s, weights,
-               &mixed[n * inner + head * s.head_dim]);
+      for (int64_t each = 0; each < count * s.groups; each++) {
+        const int64_t n = each / s.groups;
+        attend(s, *batch, layer->rows, n, each % s.groups, &joint[n * joined],
+               &mixed[n * inner], room);
       }
 #pragma omp for
-      for (int64_t n = 0; n < count; n++)
-        round_row(&mixed[n * inner], layer->out, &whole[n * inner], &steps[n]);
-      multiply(layer->out, whole.data(), steps.data(), count, hidden, true);
-#pragma omp for
-      for (int64_t n = 0; n < count; n++)
-        norm_and_round(hidden + n * s.width, layer->before_feed_forward, s.eps,
-                       layer->gate_up, room.data(), &whole[n * s.width], &steps[n]);
-      multiply(layer->gate_up, whole.data(), steps.data(), count, gate_up.data(), false);
+      for (int64_t n = 0; n < count; n++) ready.put(layer->out, n, &mixed[n * inner]);
+      ready.times(layer->out, count, hidden, true);
 #pragma omp for
       for (int64_t n = 0; n < count; n++) {
-        gate(&gate_up[n * 2 * s.middle], s.middle, room.data());
-        round_row(room.data(), layer->down, &whole[n * s.middle], &steps[n]);
+        norm(hidden + n * s.width, layer->before_feed_forward, s.eps, s.width,
+             own.data());
+        ready.put(layer->gate_up, n, own.data());
       }
-      multiply(layer->down, whole.data(), steps.data(), count, hidden, true);
+      ready.times(layer->gate_up, count, gate_up.data());
+#pragma omp for
+      for (int64_t n = 0; n < count; n++) {
+        gate(&gate_up[n * 2 * s.middle], s.middle, own.data());
+        ready.put(layer->down, n, own.data());
+      }
+      ready.times(layer->down, count, hidden, true);
     }
   }
 }

@@ -1,33 +1,16 @@
-// Multiply rows by a matrix of few bits, as whole numbers.
+// Multiply rows by a matrix of few bits on any processor with AVX2.
 //
-// A row is rounded to whole numbers of 8 to 16 bits with one scale. Then sums are
-// exact, or are made in one fixed order: what a row gives does not depend on how many
-// others pass with it. The plain twin is `QuantizedLinear.plain`.
+// The matrix is as PyTorch keeps it, row by row. Rows are whole numbers of 16 bits.
 
 #pragma once
 
-#include <immintrin.h>
+#include "matrix.h"
 
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <cstring>
-
-struct Matrix {
-  const uint8_t* codes;  // [outputs, width] of 8 bits; or [outputs, width / 2]
-  const void* scale;     // float [outputs]; or bfloat16 [outputs, width / group]
-  const int8_t* zero;    // none; or [outputs, width / group], or none for all zeros
-  int64_t outputs, width;
-  int64_t group;  // weights that share a scale; 0: eight bits, and a scale a row
-  int64_t most;   // the largest whole number in a row: no sum leaves 32 bits
-};
-
-constexpr int PANEL = 8;  // rows of the matrix that a thread takes at a time
+constexpr int TAKEN = 8;  // rows of the matrix that a thread takes at a time
 constexpr int64_t WIDEST = 8192;
-constexpr int64_t AHEAD = 4096;  // bytes: memory is asked for them in advance
-constexpr int64_t LANES = 16;         // whole numbers in a register
-constexpr int64_t STRIDE = 2 * LANES;  // codes of four bits that are read at once
-constexpr float TINY = 1.17549435e-38f;
+constexpr int64_t AHEAD = 4096;      // bytes: memory is asked for them in advance
+constexpr int64_t WIDE = 16;         // whole numbers in a register
+constexpr int64_t STRIDE = 2 * WIDE;  // codes of four bits that are read at once
 
 inline __m256i add_products(__m256i sum, __m256i a, __m256i b) {
 #if defined(__AVX512VNNI__) && defined(__AVX512VL__)
@@ -39,10 +22,6 @@ inline __m256i add_products(__m256i sum, __m256i a, __m256i b) {
 
 inline __m128i bytes(const uint8_t* from) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-}
-
-inline void ask_for(const uint8_t* from) {
-  _mm_prefetch(reinterpret_cast<const char*>(from + AHEAD), _MM_HINT_T0);
 }
 
 inline __m256i numbers(const int16_t* from) {
@@ -67,11 +46,11 @@ template <int H, int R>
 __attribute__((noinline)) void times_bytes(const uint8_t* codes, const int16_t* x,
                                            int64_t width, float* out) {
   __m256i sum[H][R] = {};
-  for (int64_t k = 0; k < width; k += LANES) {
+  for (int64_t k = 0; k < width; k += WIDE) {
     __m256i code[H];
     for (int i = 0; i < H; i++) {
       code[i] = _mm256_cvtepi8_epi16(bytes(codes + i * width + k));
-      if (R == 1) ask_for(codes + i * width + k);
+      if (R == 1) ask_for(codes + i * width + k + AHEAD);
     }
     for (int r = 0; r < R; r++) {
       const __m256i row = numbers(x + r * width + k);
@@ -94,7 +73,7 @@ struct Nibbles {
                               : _mm256_and_si256(both, _mm256_set1_epi16(15));
     return _mm256_sub_epi16(code, _mm256_set1_epi16(zeros[i * groups + g]));
   }
-  void ask(int64_t i, int64_t k) const { ask_for(codes + (i * width + k) / 2); }
+  void ask(int64_t i, int64_t k) const { ask_for(codes + (i * width + k) / 2 + AHEAD); }
 };
 
 // The same after they were spread out, since many rows need them.
@@ -103,7 +82,7 @@ struct Spread {
   int64_t width;
   template <int HALF>
   __m256i at(int64_t i, int64_t k, int64_t) const {
-    return numbers(codes + i * width + k + HALF * LANES);
+    return numbers(codes + i * width + k + HALF * WIDE);
   }
   void ask(int64_t, int64_t) const {}
 };
@@ -125,7 +104,7 @@ __attribute__((noinline)) void times_groups(Codes w, int64_t first,
         for (int r = 0; r < R; r++) {
           const int16_t* row = x + r * width + k;
           part[i][r] = add_products(part[i][r], even, numbers(row));
-          part[i][r] = add_products(part[i][r], odd, numbers(row + LANES));
+          part[i][r] = add_products(part[i][r], odd, numbers(row + WIDE));
         }
       }
     for (int i = 0; i < H; i++) {
@@ -140,32 +119,33 @@ __attribute__((noinline)) void times_groups(Codes w, int64_t first,
 }
 
 // A few rows of a matrix: those of four bits with scales and zeros made ready.
-struct Panel {
-  alignas(64) int16_t room[PANEL * WIDEST];
-  alignas(64) int32_t scale[PANEL * WIDEST / STRIDE];  // bits of floats
-  alignas(64) int16_t zero[PANEL * WIDEST / STRIDE];
+struct Taken {
+  alignas(64) int16_t room[TAKEN * WIDEST];
+  alignas(64) int32_t scale[TAKEN * WIDEST / STRIDE];  // bits of floats
+  alignas(64) int16_t zero[TAKEN * WIDEST / STRIDE];
   const Matrix& m;
   const bool spreads;
   const uint8_t* codes = nullptr;
 
-  Panel(const Matrix& matrix, int64_t rows) : m(matrix), spreads(rows > 4) {}
+  Taken(const Matrix& matrix, int64_t rows) : m(matrix), spreads(rows > 4) {}
 
   Nibbles nibbles() const { return {codes, zero, m.width, m.width / m.group}; }
 
   void open(int64_t first) {
-    codes = m.codes + first * m.width / (m.group ? 2 : 1);
+    codes = reinterpret_cast<const uint8_t*>(m.numbers) +
+            first * m.width / (m.group ? 2 : 1);
     if (!m.group) return;
     const int64_t groups = m.width / m.group;
     const uint16_t* rounded = static_cast<const uint16_t*>(m.scale) + first * groups;
-    for (int64_t g = 0; g < PANEL * groups; g++) scale[g] = int32_t{rounded[g]} << 16;
+    for (int64_t g = 0; g < TAKEN * groups; g++) scale[g] = int32_t{rounded[g]} << 16;
     const int8_t* zeros = m.zero + first * groups;
     if (m.zero)
-      for (int64_t g = 0; g < PANEL * groups; g++) zero[g] = 8 + zeros[g];
+      for (int64_t g = 0; g < TAKEN * groups; g++) zero[g] = 8 + zeros[g];
     else
-      std::fill_n(zero, PANEL * groups, int16_t{8});
+      std::fill_n(zero, TAKEN * groups, int16_t{8});
     if (!spreads) return;
     const Nibbles from = nibbles();
-    for (int64_t i = 0; i < PANEL; i++)
+    for (int64_t i = 0; i < TAKEN; i++)
       for (int64_t g = 0, k = 0; g < groups; g++)
         for (const int64_t end = k + m.group; k < end; k += STRIDE) {
           __m256i* to = reinterpret_cast<__m256i*>(room + i * m.width + k);
@@ -186,10 +166,9 @@ struct Panel {
   }
 };
 
-// out = x Wᵀ, or out += x Wᵀ. All threads of a parallel region call it together.
-inline void multiply(const Matrix& m, const int16_t* x, const float* x_scale,
+inline void multiply_words(const Matrix& m, const int16_t* x, const float* x_scale,
                      int64_t rows, float* out, bool adds) {
-  Panel panel(m, rows);
+  Taken taken(m, rows);
   const auto put = [&](int64_t n, int64_t o, float value) {
     value *= x_scale[n];
     if (!m.group) value *= static_cast<const float*>(m.scale)[o];
@@ -198,37 +177,33 @@ inline void multiply(const Matrix& m, const int16_t* x, const float* x_scale,
   };
   const auto block = [&]<int H, int R>(int64_t n, int64_t first, int64_t i) {
     float found[H * R];
-    panel.times<H, R>(i, x + n * m.width, found);
+    taken.times<H, R>(i, x + n * m.width, found);
     for (int r = 0; r < R; r++)
       for (int h = 0; h < H; h++) put(n + r, first + i + h, found[h * R + r]);
   };
 #pragma omp for schedule(static)
-  for (int64_t first = 0; first < m.outputs; first += PANEL) {
-    panel.open(first);
+  for (int64_t first = 0; first < m.outputs; first += TAKEN) {
+    taken.open(first);
     int64_t n = 0;
     for (; n + 4 <= rows; n += 4)
-      for (int64_t i = 0; i < PANEL; i += 2)
+      for (int64_t i = 0; i < TAKEN; i += 2)
         block.template operator()<2, 4>(n, first, i);
     for (; n < rows; n++)
-      for (int64_t i = 0; i < PANEL; i += 4)
+      for (int64_t i = 0; i < TAKEN; i += 4)
         block.template operator()<4, 1>(n, first, i);
   }
 }
 
 // One row as whole numbers, in the order in which the matrix gives its codes.
-inline void round_row(const float* x, const Matrix& m, int16_t* to, float* scale) {
-  float largest = TINY;
-  for (int64_t k = 0; k < m.width; k++) largest = std::max(largest, std::fabs(x[k]));
-  const float step = largest / static_cast<float>(m.most);
-  *scale = step;
+inline void round_to_words(const float* x, const Matrix& m, float step, int16_t* to) {
   if (!m.group) {
     for (int64_t k = 0; k < m.width; k++)
       to[k] = static_cast<int16_t>(std::nearbyint(x[k] / step));
     return;
   }
   for (int64_t k = 0; k < m.width; k += STRIDE)
-    for (int64_t i = 0; i < LANES; i++) {
+    for (int64_t i = 0; i < WIDE; i++) {
       to[k + i] = static_cast<int16_t>(std::nearbyint(x[k + 2 * i] / step));
-      to[k + LANES + i] = static_cast<int16_t>(std::nearbyint(x[k + 2 * i + 1] / step));
+      to[k + WIDE + i] = static_cast<int16_t>(std::nearbyint(x[k + 2 * i + 1] / step));
     }
 }
