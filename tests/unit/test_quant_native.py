@@ -32,29 +32,44 @@ KINDS = {
 }
 
 
+OLDER = "-march=x86-64-v3"  # AVX2, and no instruction for bytes
+
+
 @pytest.fixture(autouse=True)
 def _small_is_large_enough(monkeypatch):
     monkeypatch.setattr(native, "SMALL", 0)
 
 
-@pytest.fixture
-def _no_fast_products(monkeypatch):
-    monkeypatch.setattr(whole, "has_fast_products", lambda: False)
+@pytest.fixture(scope="module")
+def older(tmp_path_factory):
+    """The C++ as it is compiled on a laptop of some years ago."""
+    flags = tuple(OLDER if "march" in each else each for each in compiler.FLAGS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiler, "FLAGS", flags)
+        patch.setattr(runtime, "cache_folder", lambda: tmp_path_factory.mktemp("older"))
+        return native.library.__wrapped__()
 
 
-def llama(scheme: Scheme) -> Sparrow:
+@pytest.fixture(params=["this processor", "an older one"])
+def processor(request, monkeypatch, older):
+    if request.param == "an older one":
+        monkeypatch.setattr(native, "library", lambda: older)
+
+
+def llama(scheme: Scheme | None) -> Sparrow:
     torch.manual_seed(0)
     model = Sparrow(LLAMA).eval()
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
             if "norm" in name:
                 tensor.uniform_(0.5, 1.5)
-    return quant.quantize(model, scheme)
+    return model if scheme is None else quant.quantize(model, scheme)
 
 
 @pytest.mark.needs_compiler
-@pytest.mark.parametrize("rows", [1, 3, 4, 9])
-@pytest.mark.parametrize("shape", [(64, 128), (48, 64), (16, 1536)])
+@pytest.mark.usefixtures("processor")
+@pytest.mark.parametrize("rows", [1, 3, 4, 9, 25])
+@pytest.mark.parametrize("shape", [(64, 128), (48, 64), (32, 1536)])
 @pytest.mark.parametrize("scheme", KINDS.values(), ids=KINDS)
 def test_a_compiled_product_is_that_of_its_plain_twin(scheme, shape, rows):
     layer = convert.quantize_matrix(torch.randn(shape) / shape[1] ** 0.5, scheme)
@@ -72,9 +87,27 @@ def test_a_compiled_product_is_that_of_its_plain_twin(scheme, shape, rows):
 
 
 @pytest.mark.needs_compiler
-def test_a_row_of_zeros_gives_zeros():
-    by = convert.quantize_matrix(torch.randn(16, 32), SCHEMES["int8"])
-    assert by.flat(torch.zeros(1, 32)).equal(torch.zeros(1, 16))
+@pytest.mark.usefixtures("processor")
+@pytest.mark.parametrize("rows", [1, 11, 12, 13, 32])
+@pytest.mark.parametrize("shape", [(64, 128), (96, 33)])
+def test_a_compiled_product_of_floats_is_that_of_pytorch(shape, rows):
+    weight, x = torch.randn(shape), torch.randn(rows, shape[1])
+    by = native.floats(weight)
+    assert by is not None
+    found = native.multiply(x, by)
+    # float32 sums of some hundred products, in another order
+    torch.testing.assert_close(found, x @ weight.T, atol=5e-5, rtol=0)
+    alone = torch.cat([native.multiply(row[None], by) for row in x])
+    assert alone.equal(found)
+
+
+@pytest.mark.needs_compiler
+@pytest.mark.usefixtures("processor")
+@pytest.mark.parametrize("scheme", KINDS.values(), ids=KINDS)
+def test_a_row_of_zeros_gives_zeros(scheme):
+    by = convert.quantize_matrix(torch.randn(32, 64), scheme).native()
+    assert by is not None
+    assert native.multiply(torch.zeros(1, 64), by).equal(torch.zeros(1, 32))
 
 
 @pytest.mark.parametrize(
@@ -93,10 +126,10 @@ def test_shapes_that_the_compiled_code_does_not_know_are_left_to_pytorch(shape, 
 
 
 @pytest.mark.needs_compiler
-@pytest.mark.usefixtures("_no_fast_products")
-@pytest.mark.parametrize("scheme", KINDS.values(), ids=KINDS)
+@pytest.mark.usefixtures("processor")
+@pytest.mark.parametrize("scheme", [None, *KINDS.values()], ids=["floats", *KINDS])
 def test_a_compiled_step_scores_as_the_joined_step_does(scheme, monkeypatch):
-    few_bits = llama(scheme)
+    model = llama(scheme)
     prompts = [[row, *range(5, 5 + 9 * row)] for row in range(6)]
     written = []
     for is_native in (True, False):
@@ -104,27 +137,29 @@ def test_a_compiled_step_scores_as_the_joined_step_does(scheme, monkeypatch):
             monkeypatch.setattr(native, "library", lambda: None)
             for kind in (AffineLinear, DynamicLinear):
                 monkeypatch.setattr(kind, "flat", kind.plain)
-        engine = Engine(few_bits)
+        engine = Engine(model)
         assert (engine.runner.heads is not None) == is_native
         for prompt in prompts:
             engine.submit(prompt, Sampling(temperature=0, max_tokens=3))
         written.append(serve(engine))
     # With eight bits, a sum in another order makes some roundings fall otherwise.
-    close = 0.06 if scheme.activations == "int8" else 2e-3
+    close = 1e-5
+    if scheme is not None:
+        close = 0.06 if scheme.activations == "int8" else 2e-3
     for mine, twin in zip(*written, strict=True):
         assert mine[0] == twin[0]
         assert mine[1] == pytest.approx(twin[1], abs=close)
 
 
 @pytest.mark.needs_compiler
-@pytest.mark.usefixtures("_no_fast_products")
-def test_who_else_is_served_changes_nothing():
-    few_bits = llama(SCHEMES["int4"])
+@pytest.mark.parametrize("scheme", [None, SCHEMES["int4"]], ids=["floats", "int4"])
+def test_who_else_is_served_changes_nothing(scheme):
+    model = llama(scheme)
     prompts = [[row, *range(5, 5 + 4 * row)] for row in range(7)]
-    together, alone = Engine(few_bits), []
+    together, alone = Engine(model), []
     for prompt in prompts:
         together.submit(prompt, Sampling(temperature=0, max_tokens=5))
-        single = Engine(few_bits)
+        single = Engine(model)
         single.submit(prompt, Sampling(temperature=0, max_tokens=5))
         alone += serve(single)
     for crowded, single in zip(serve(together), alone, strict=True):

@@ -29,7 +29,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("data",),
     ("verify",),
     ("text", "cost", "assets", "checkpoints"),
-    ("native",),
+    ("native", "large_pages"),
     ("config", "runtime"),
     ("errors", "language"),
 ]

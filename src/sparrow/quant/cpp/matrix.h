@@ -34,7 +34,7 @@ constexpr int LANES = 16, ROWS = 12;
 constexpr int LANES = 8, ROWS = 6;
 #endif
 constexpr int PANEL = 2 * LANES;  // outputs that stand side by side
-constexpr float TINY = 1.17549435e-38f;
+constexpr float TINY = 1e-30f;  // a row of zeros has steps, too
 typedef float Lanes __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 
 inline void ask_for(const void* from) {
