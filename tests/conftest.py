@@ -26,6 +26,7 @@ from tests import network_guard
 from tests.tools import postgresql
 
 REAL_CACHE = assets.folder_of("smollm2").parent
+COMPILED = REAL_CACHE / "native"
 FOREIGN_TO_TESTS = ("SPARROW_LANGUAGE", "SPARROW_DEVICE", "SPARROW_COURSE")
 
 
@@ -153,11 +154,19 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def own_folders(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No test reads or writes the person's own work, or leaves any for the next."""
+    """No test reads or writes the person's own work, or leaves any for the next.
+
+    Only what was compiled is shared: it is named by all that it was made from.
+    """
     monkeypatch.setenv("SPARROW_HOME", str(tmp_path / "sparrow-home"))
-    own_cache = tmp_path / "sparrow-cache"
+    own_cache = tmp_path_factory.mktemp("sparrow-cache")
+    COMPILED.mkdir(parents=True, exist_ok=True)
+    (own_cache / COMPILED.name).symlink_to(COMPILED)
     has_weights = "smollm2" in request.fixturenames
     monkeypatch.setenv("SPARROW_CACHE", str(REAL_CACHE if has_weights else own_cache))
     language.use("en")  # a command that ran before may have spoken another

@@ -1,6 +1,7 @@
 """The machine is described once, and files are whole or not there."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -90,3 +91,19 @@ def test_mkl_can_be_asked_for_inside_a_block_that_uses_the_other():
         with runtime.fast_matmul("mkl"):
             assert setting.fp32_precision == "ieee"
         assert setting.fp32_precision == outside == "bf16"
+
+
+@pytest.mark.parametrize("chosen", [None, "7"])
+def test_waiting_threads_sleep_soon_unless_somebody_chose_otherwise(chosen):
+    environment = {k: v for k, v in os.environ.items() if k != "GOMP_SPINCOUNT"}
+    if chosen is not None:
+        environment["GOMP_SPINCOUNT"] = chosen
+    line = "import workshop.book_server, os; print(os.environ['GOMP_SPINCOUNT'])"
+    told = subprocess.run(
+        [sys.executable, "-c", line],  # what Jupyter's server loads
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.strip() == (chosen or "300")
