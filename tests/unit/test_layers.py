@@ -61,10 +61,11 @@ def test_sparrow_never_imports_the_instructors_tools():
 
 
 def test_only_runtime_reads_the_environment():
+    first = SRC / "__init__.py"  # which says how long threads wait
     for path in SRC.rglob("*.py"):
         if path.name != "runtime.py":
-            found = re.search(r"\b(environ|getenv)\b", path.read_text("utf-8"))
-            assert found is None, path
+            found = re.findall(r"\b(environ|getenv)\b.*", path.read_text("utf-8"))
+            assert len(found) == (path == first), path
 
 
 def test_every_part_of_the_library_has_a_layer_and_says_its_idea():
