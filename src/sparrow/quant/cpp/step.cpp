@@ -9,7 +9,8 @@
 
 namespace {
 
-constexpr int TOGETHER = 4;  // heads that read a row of the cache together
+constexpr int TOGETHER = 4;        // heads that read a row of the cache together
+constexpr int64_t AT_ONCE = 192;  // tokens that go through a layer together
 
 // e^x for x <= 88, within two units in the last place; a loop of it becomes wide.
 inline float exponential(float x) {
@@ -104,31 +105,34 @@ void look(const float* query, const float* const* keys, int64_t length, const Si
   }
 }
 
-// What a thread needs to look back, kept from token to token.
-struct Room {
+// What a thread has for itself, kept from token to token.
+struct Own {
+  explicit Own(int64_t width) : numbers(width), row(numbers.data()) {}
+  std::vector<float> numbers;
+  float* row;
   std::vector<const float*> keys;
   std::vector<float> weights;
 };
 
 // All heads of one group of one token look at the token's text.
 void attend(const Sizes& s, const Batch& batch, const float* rows, int64_t n,
-            int64_t group, const float* query, float* out, Room& room) {
+            int64_t group, const float* query, float* out, Own& own) {
   const int64_t stride = 2 * s.groups * s.head_dim, length = batch.positions[n] + 1;
   const int64_t* table = batch.tables + batch.owners[n] * batch.pages;
-  room.keys.resize(length), room.weights.resize(TOGETHER * length);
+  own.keys.resize(length), own.weights.resize(TOGETHER * length);
   for (int64_t begin = 0, end; begin < length; begin = end, table++) {
     const float* block = rows + *table * s.block * stride + group * s.head_dim;
     end = std::min(length, begin + s.block);
     for (int64_t t = begin; t < end; t++) {
-      room.keys[t] = block + (t - begin) * stride;
-      for (int64_t d = 0; d < s.head_dim; d += LANES) ask_for(room.keys[t] + d);
+      own.keys[t] = block + (t - begin) * stride;
+      for (int64_t d = 0; d < s.head_dim; d += LANES) ask_for(own.keys[t] + d);
     }
   }
   const int64_t heads = s.heads / s.groups;
   for (int64_t head = 0; head < heads; head += TOGETHER) {
     const int64_t at = (group * heads + head) * s.head_dim;
     with_count<TOGETHER>(std::min<int64_t>(TOGETHER, heads - head), [&]<int COUNT>() {
-      look<COUNT>(query + at, room.keys.data(), length, s, room.weights.data(), out + at);
+      look<COUNT>(query + at, own.keys.data(), length, s, own.weights.data(), out + at);
     });
   }
 }
@@ -172,12 +176,12 @@ void sparrow_attend(const float* rows, const Sizes* sizes, const Batch* batch,
   const int64_t inner = s.heads * s.head_dim;
 #pragma omp parallel num_threads(threads)
   {
-    Room room;
+    Own own(0);
 #pragma omp for schedule(dynamic)
     for (int64_t each = 0; each < batch->tokens * s.groups; each++) {
       const int64_t n = each / s.groups;
       attend(s, *batch, rows, n, each % s.groups, query + n * inner, mixed + n * inner,
-             room);
+             own);
     }
   }
 }
@@ -186,49 +190,52 @@ void sparrow_attend(const float* rows, const Sizes* sizes, const Batch* batch,
 void sparrow_step(const Layer* layers, const Sizes* sizes, const Batch* batch,
                   int threads, float* hidden) {
   const Sizes& s = *sizes;
-  const int64_t count = batch->tokens, inner = s.heads * s.head_dim;
+  const int64_t inner = s.heads * s.head_dim;
   const int64_t joined = inner + 2 * s.groups * s.head_dim;
-  std::vector<float> joint(count * joined), mixed(count * inner);
-  std::vector<float> gate_up(count * 2 * s.middle);
-  Rows ready(count, {layers->joint, layers->out, layers->gate_up, layers->down});
+  const int64_t room = std::min(AT_ONCE, batch->tokens);
+  std::vector<float> joint(room * joined), mixed(room * inner);
+  std::vector<float> gate_up(room * 2 * s.middle);
+  Rows ready(room, {layers->joint, layers->out, layers->gate_up, layers->down});
 #pragma omp parallel num_threads(threads)
   {
-    std::vector<float> own(std::max(s.width, s.middle));
-    Room room;
-    for (const Layer* layer = layers; layer < layers + s.layers; layer++) {
+    Own own(std::max(s.width, s.middle));
+    for (const Layer* layer = layers; layer < layers + s.layers; layer++)
+      for (int64_t first = 0; first < batch->tokens; first += AT_ONCE) {
+        const int64_t count = std::min(AT_ONCE, batch->tokens - first);
+        float* states = hidden + first * s.width;
 #pragma omp for
-      for (int64_t n = 0; n < count; n++) {
-        norm(hidden + n * s.width, layer->before_attention, s.eps, s.width, own.data());
-        ready.put(layer->joint, n, own.data());
-      }
-      ready.times(layer->joint, count, joint.data());
+        for (int64_t n = 0; n < count; n++) {
+          norm(states + n * s.width, layer->before_attention, s.eps, s.width, own.row);
+          ready.put(layer->joint, n, own.row);
+        }
+        ready.times(layer->joint, count, joint.data());
 #pragma omp for
-      for (int64_t n = 0; n < count; n++)
-        turn_and_keep(&joint[n * joined], batch->turn + n * s.head_dim, s,
-                      layer->rows + batch->slots[n] * 2 * s.groups * s.head_dim);
+        for (int64_t n = 0; n < count; n++)
+          turn_and_keep(&joint[n * joined], batch->turn + (first + n) * s.head_dim, s,
+                        layer->rows +
+                            batch->slots[first + n] * 2 * s.groups * s.head_dim);
 #pragma omp for schedule(dynamic)
-      for (int64_t each = 0; each < count * s.groups; each++) {
-        const int64_t n = each / s.groups;
-        attend(s, *batch, layer->rows, n, each % s.groups, &joint[n * joined],
-               &mixed[n * inner], room);
-      }
+        for (int64_t each = 0; each < count * s.groups; each++) {
+          const int64_t n = each / s.groups;
+          attend(s, *batch, layer->rows, first + n, each % s.groups, &joint[n * joined],
+                 &mixed[n * inner], own);
+        }
 #pragma omp for
-      for (int64_t n = 0; n < count; n++) ready.put(layer->out, n, &mixed[n * inner]);
-      ready.times(layer->out, count, hidden, true);
+        for (int64_t n = 0; n < count; n++) ready.put(layer->out, n, &mixed[n * inner]);
+        ready.times(layer->out, count, states, true);
 #pragma omp for
-      for (int64_t n = 0; n < count; n++) {
-        norm(hidden + n * s.width, layer->before_feed_forward, s.eps, s.width,
-             own.data());
-        ready.put(layer->gate_up, n, own.data());
-      }
-      ready.times(layer->gate_up, count, gate_up.data());
+        for (int64_t n = 0; n < count; n++) {
+          norm(states + n * s.width, layer->before_feed_forward, s.eps, s.width, own.row);
+          ready.put(layer->gate_up, n, own.row);
+        }
+        ready.times(layer->gate_up, count, gate_up.data());
 #pragma omp for
-      for (int64_t n = 0; n < count; n++) {
-        gate(&gate_up[n * 2 * s.middle], s.middle, own.data());
-        ready.put(layer->down, n, own.data());
+        for (int64_t n = 0; n < count; n++) {
+          gate(&gate_up[n * 2 * s.middle], s.middle, own.row);
+          ready.put(layer->down, n, own.row);
+        }
+        ready.times(layer->down, count, states, true);
       }
-      ready.times(layer->down, count, hidden, true);
-    }
   }
 }
 
