@@ -8,6 +8,7 @@
 #include <cfloat>
 #include <cmath>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "product.h"
@@ -15,6 +16,8 @@
 namespace {
 
 constexpr int HEADS = 4;          // heads that read a row of the cache together
+constexpr int COLUMNS = LANES / HEADS;  // rows of the cache that are read together
+constexpr int64_t AHEAD = 16;     // rows of the cache that are fetched in good time
 constexpr int64_t AT_ONCE = 128;  // tokens that go through a layer together
 
 struct FeedForward {
@@ -52,14 +55,20 @@ struct Room {
   std::vector<int64_t> chosen, order;
 };
 
+typedef int Places __attribute__((vector_size(LANES * 4)));
+
+// Rows of the cache, filled up to whole registers of scores.
+inline int64_t filled(int64_t count) { return (count + COLUMNS - 1) / COLUMNS * COLUMNS; }
+
 float* at_least(std::vector<float>& room, int64_t size) {
   if (static_cast<int64_t>(room.size()) < size) room.resize(size);
   return room.data();
 }
 
-// e^x between -87 and 88, within two units in the last place; a loop of it becomes wide.
+// e^x between -60 and 88, within two units in the last place; a loop of it becomes wide.
+// Less than e^-60 is lost beside one, and products with it would be subnormal: slow.
 inline float exponential(float x) {
-  x = std::min(std::max(x, -87.0f), 88.0f);
+  x = std::min(std::max(x, -60.0f), 88.0f);
   const float whole = std::nearbyint(x * 1.44269504f);
   const float rest = x - whole * 0.693359375f + whole * 2.12194440e-4f;
   float sum = 1.0f / 5040;
@@ -71,19 +80,34 @@ inline float exponential(float x) {
   return sum * power;
 }
 
-// The sums of four registers, side by side.
-inline Four totals(const Lanes (&each)[HEADS]) {
-  typedef int Places __attribute__((vector_size(16)));
-  Four part[HEADS] = {};
-  for (int head = 0; head < HEADS; head++)
-    for (int i = 0; i < LANES / 4; i++)
-      part[head] += reinterpret_cast<const Four*>(&each[head])[i];
-  Four pair[2];
-  for (int i = 0; i < 2; i++)
-    pair[i] = __builtin_shuffle(part[2 * i], part[2 * i + 1], Places{0, 4, 2, 6}) +
-              __builtin_shuffle(part[2 * i], part[2 * i + 1], Places{1, 5, 3, 7});
-  return __builtin_shuffle(pair[0], pair[1], Places{0, 1, 4, 5}) +
-         __builtin_shuffle(pair[0], pair[1], Places{2, 3, 6, 7});
+// Halves of one register and of another, added: lane l has l + (l ^ HALF) of the first
+// where l lacks the bit HALF, and of the second where it has it.
+template <int HALF, int... LANE>
+inline Lanes fold(Lanes first, Lanes second, std::integer_sequence<int, LANE...>) {
+  return __builtin_shufflevector(first, second,
+                                 (LANE & HALF ? LANES + LANE : LANE)...) +
+         __builtin_shufflevector(first, second,
+                                 (LANE ^ HALF) + (LANE & HALF ? LANES : 0)...);
+}
+
+// The sums of as many registers as one has lanes, side by side; they are used up.
+template <int HALF = LANES / 2>
+inline Lanes totals(Lanes (&each)[LANES]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < HALF; i++)
+    each[i] = fold<HALF>(each[i], each[i + HALF],
+                         std::make_integer_sequence<int, LANES>());
+  if constexpr (HALF > 1)
+    return totals<HALF / 2>(each);
+  else
+    return each[0];
+}
+
+// The lanes, so many places on: the last become the first.
+inline Lanes turned(Lanes x, int places) {
+  Places from;
+  for (int lane = 0; lane < LANES; lane++) from[lane] = (lane + places) % LANES;
+  return __builtin_shuffle(x, from);
 }
 
 // RMSNorm without its scale.
@@ -110,31 +134,48 @@ void turn_and_keep(const Layer& layer, const Sizes& s, const float* turn, float*
   std::memcpy(row + s.rank, pair - s.turned, s.turned * sizeof(float));
 }
 
-// Four heads of one token look at `count` rows.
-// query: [4, rank + turned]; scores: room for [count, 4]; mixed: [4, rank].
+// Four heads of one token look at `count` rows, as many at a time as fill a register.
+// query: [4, rank + turned]; past: `count` rows, filled up; scores: room for
+// [count, 4], filled up; mixed: [4, rank].
 void mix(const Sizes& s, const float* query, const float* const* past, int64_t count,
          float* scores, float* mixed) {
   const int64_t features = s.rank + s.turned;
-  float most[HEADS] = {-FLT_MAX, -FLT_MAX, -FLT_MAX, -FLT_MAX}, sum[HEADS] = {};
-  for (int64_t c = 0; c < count; c++) {
-    Lanes fit[HEADS] = {};
-    for (int64_t i = 0; i < features; i += LANES)
+  const int64_t all = filled(count) * HEADS;
+  Lanes most = Lanes{} - FLT_MAX, sum = {};  // lane l: of head l % 4
+  for (int64_t c = 0; c < count; c += COLUMNS) {
+    Lanes fit[LANES] = {};
+    for (int64_t i = 0; i < features; i += LANES) {
+      Lanes asked[HEADS];
 #pragma GCC unroll 4
       for (int head = 0; head < HEADS; head++)
-        fit[head] += lanes(query + head * features + i) * lanes(past[c] + i);
-    const Four score = totals(fit);
-    for (int head = 0; head < HEADS; head++) {
-      scores[c * HEADS + head] = score[head];
-      most[head] = std::max(most[head], score[head]);
+        asked[head] = lanes(query + head * features + i);
+#pragma GCC unroll 4
+      for (int own = 0; own < COLUMNS; own++) {
+        const Lanes row = lanes(past[c + own] + i);
+        __builtin_prefetch(past[std::min(c + own + AHEAD, count - 1)] + i);
+#pragma GCC unroll 4
+        for (int head = 0; head < HEADS; head++)
+          fit[own * HEADS + head] += asked[head] * row;
+      }
     }
+    const Lanes found = totals(fit);
+    lanes(scores + c * HEADS) = found;
+    most = found > most ? found : most;
   }
-  for (int64_t c = 0; c < count; c++)
+#pragma GCC unroll 4
+  for (int apart = HEADS; apart < LANES; apart *= 2) {
+    const Lanes other = turned(most, apart);
+    most = other > most ? other : most;
+  }
+  for (int64_t each = 0; each < all; each += LANES) {
 #pragma omp simd
-    for (int head = 0; head < HEADS; head++) {
-      float& own = scores[c * HEADS + head];
-      own = exponential(own - most[head]);
-      sum[head] += own;
-    }
+    for (int lane = 0; lane < LANES; lane++)
+      scores[each + lane] = exponential(scores[each + lane] - most[lane]);
+  }
+  std::fill(scores + count * HEADS, scores + all, 0.0f);  // they count for nothing
+  for (int64_t each = 0; each < all; each += LANES) sum += lanes(scores + each);
+#pragma GCC unroll 4
+  for (int apart = HEADS; apart < LANES; apart *= 2) sum += turned(sum, apart);
   for (int64_t i = 0; i < s.rank; i += PANEL) {
     Lanes mean[HEADS][2];
 #pragma GCC unroll 4
@@ -172,8 +213,9 @@ void swiglu(const FeedForward& part, const float* x, int64_t x_step, int64_t row
 void choose(const Layer& layer, const Sizes& s, const float* logits, int64_t* chosen,
             float* weights, float* score) {
   float* wish = score + s.experts;
+#pragma omp simd
   for (int64_t e = 0; e < s.experts; e++) {
-    score[e] = 1.0f / (1.0f + std::exp(-logits[e]));
+    score[e] = 1.0f / (1.0f + exponential(-logits[e]));
     wish[e] = score[e] + layer.bias[e];
   }
   float sum = s.tiny;
@@ -225,7 +267,7 @@ void attend(const Layer& layer, const Sizes& s, const Batch& batch, int64_t text
   const int64_t features = s.rank + s.turned, wide = layer.joint.wide();
   const int64_t* table = batch.tables + text * batch.pages;
   const int64_t first = batch.firsts[text], last = batch.columns[end - 1];
-  room.past.resize(last + 1 - first);
+  room.past.resize(filled(last + 1 - first));
   for (int64_t c = first, until; c <= last; c = until) {
     const int64_t page = c / batch.block, begin = page * batch.block;
     until = std::min(last + 1, begin + batch.block);
@@ -233,8 +275,9 @@ void attend(const Layer& layer, const Sizes& s, const Batch& batch, int64_t text
     for (int64_t each = c; each < until; each++)
       room.past[each - first] = row + each * features;
   }
-  float* scores = at_least(room.scores, HEADS * (features + last + 1 - first));
-  float* query = scores + HEADS * (last + 1 - first);
+  std::fill(room.past.begin() + last + 1 - first, room.past.end(), room.past[0]);
+  float* scores = at_least(room.scores, HEADS * (features + filled(last + 1 - first)));
+  float* query = scores + HEADS * filled(last + 1 - first);
   for (int64_t n = begin; n < end; n++, joint += wide)
     turn_and_keep(layer, s, batch.turn + n * s.turned, joint,
                   const_cast<float*>(room.past[batch.columns[n] - first]));
