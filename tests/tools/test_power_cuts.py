@@ -1,7 +1,6 @@
 """Cut off at any moment, nothing that was thanked for is lost, or graded twice."""
 
 import hashlib
-import json
 import os
 import random
 import shutil

@@ -5,7 +5,7 @@ attention must know who is who: sequences with about as many new tokens form a
 rectangle, which attends to its own blocks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,11 +23,9 @@ from sparrow.model.native_step import NativeStep, Texts, can_step
 from sparrow.quant import joined as codes
 from sparrow.quant.native_step import CodesStep, codes_step, look_back
 from sparrow.serve.paged import Group, PagedCache, Window
-from sparrow.serve.scheduler import Turn
+from sparrow.serve.rows import Ints, Plan, Rows
 
 __all__ = ["Batch", "Runner"]
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,43 +86,37 @@ class Runner:
                 self.codes = codes_step(self.joined, self.pages.buffers)
         self.hidden = torch.empty(0)  # of the last step, for the MTP module: [N, D]
 
-    def batch(self, turns: Sequence[Turn], table: Ints) -> Batch:
+    def batch(self, plan: Plan, table: Rows) -> Batch:
         """Lay the tokens of one step side by side."""
-        tokens: list[int] = []
-        for turn in turns:
-            tokens += turn.request.tokens[turn.start : turn.start + turn.count]
-            tokens += turn.proposed
-        start = np.array([turn.start for turn in turns])
-        count = np.array([turn.count + len(turn.proposed) for turn in turns])
-        draws = np.array([turn.draws for turn in turns])
-        rows = table[[turn.row for turn in turns]]
-        first = count.cumsum() - count  # place of each request's first token
-        position, size = spread(start, count), self.pages.block_size
-        owner = np.repeat(np.arange(len(turns)), count)
-        block = rows[owner, position // size]
-        size_class = np.frexp(count)[1]  # 1, 2 to 3, 4 to 7, …
+        size, owners, position = self.pages.block_size, plan.owners, plan.positions
+        own = plan.rows[owners]
+        block = table.blocks[own, position // size]
+        tokens, positions = table.tokens[own, position], self._tensor(position)
         pages = position.max() // size + 1
-        positions = self._tensor(position)
         return Batch(
-            tokens=torch.tensor(tokens, device=self.model.device),
+            tokens=self._tensor(tokens),
             positions=positions,
             slots=self._tensor(block * size + position % size),
-            owners=self._tensor(owner),
-            drawn_from=self._tensor(spread(first + count - draws, draws)),
+            owners=self._tensor(owners),
+            drawn_from=self._tensor(plan.drawn_from),
             texts=Texts(
-                begins=self._tensor(np.append(first, count.sum())),
-                firsts=self._tensor(np.zeros_like(first)),
+                begins=self._tensor(np.append(plan.firsts, len(tokens))),
+                firsts=self._tensor(np.zeros_like(plan.firsts)),
                 columns=positions,
                 positions=positions,
-                tables=self._tensor(np.ascontiguousarray(rows[:, :pages])),
+                tables=self._tensor(table.blocks[plan.rows, :pages]),
             ),
-            groups=[]
-            if self._is_native(len(tokens))
-            else [
-                self._group(first[own], start[own], count[own], rows[own])
-                for own in (size_class == each for each in np.unique(size_class))
-            ],
+            groups=[] if self._is_native(len(tokens)) else self._groups(plan, table),
         )
+
+    def _groups(self, plan: Plan, table: Rows) -> list[Group]:
+        """Rectangles of requests with about as many new tokens."""
+        size_class = np.frexp(plan.counts)[1]  # 1, 2 to 3, 4 to 7, …
+        rows = table.blocks[plan.rows]
+        return [
+            self._group(plan.firsts[own], plan.starts[own], plan.counts[own], rows[own])
+            for own in (size_class == each for each in np.unique(size_class))
+        ]
 
     def _is_native(self, tokens: int) -> bool:
         """Whether a step with so many tokens is one call of compiled code."""
@@ -282,9 +274,3 @@ def _to_heads(config: Config, query: Tensor, rows: Tensor, visible: Tensor) -> T
     scale = rope.attention_scale(config, config.head_dim)
     with runtime.fast_matmul("mkl"):  # it reads keys and values where they lie
         return attend.attend_fused(query, key, value, visible, scale=scale)
-
-
-def spread(start: Ints, count: Ints) -> Ints:
-    """Count on from each start: [5, 9] and [3, 1] give [5, 6, 7, 9]."""
-    first = count.cumsum() - count
-    return np.arange(count.sum()) + np.repeat(start - first, count)
