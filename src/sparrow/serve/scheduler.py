@@ -163,7 +163,7 @@ class Scheduler:
         return content
 
     def _make_room(self, request: Request, tokens: int) -> None:
-        """Find blocks for so many tokens; the youngest lose theirs, this one perhaps."""
+        """Find blocks for so many tokens; the youngest may lose theirs for it."""
         missing = self.pool.blocks_for(tokens) - len(request.blocks)
         while missing > self.pool.free_blocks:
             victim = self.running[-1]

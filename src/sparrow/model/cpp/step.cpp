@@ -51,8 +51,7 @@ struct Batch {
 // Room for the numbers of one piece of work; it is kept from call to call.
 struct Room {
   std::vector<float> x, joint, mixed, inner, sorted, answers, scores, weights;
-  std::vector<const float*> past;
-  std::vector<int64_t> chosen, order;
+  std::vector<int64_t> past, starts, chosen, order;
 };
 
 typedef int Places __attribute__((vector_size(LANES * 4)));
@@ -135,10 +134,10 @@ void turn_and_keep(const Layer& layer, const Sizes& s, const float* turn, float*
 }
 
 // Four heads of one token look at `count` rows, as many at a time as fill a register.
-// query: [4, rank + turned]; past: `count` rows, filled up; scores: room for
-// [count, 4], filled up; mixed: [4, rank].
-void mix(const Sizes& s, const float* query, const float* const* past, int64_t count,
-         float* scores, float* mixed) {
+// rows: of the layer; query: [4, rank + turned]; past: where in `rows` each begins,
+// filled up; scores: room for [count, 4], filled up; mixed: [4, rank].
+void mix(const Sizes& s, const float* rows, const float* query, const int64_t* past,
+         int64_t count, float* scores, float* mixed) {
   const int64_t features = s.rank + s.turned;
   const int64_t all = filled(count) * HEADS;
   Lanes most = Lanes{} - FLT_MAX, sum = {};  // lane l: of head l % 4
@@ -151,15 +150,19 @@ void mix(const Sizes& s, const float* query, const float* const* past, int64_t c
         asked[head] = lanes(query + head * features + i);
 #pragma GCC unroll 4
       for (int own = 0; own < COLUMNS; own++) {
-        const Lanes row = lanes(past[c + own] + i);
-        __builtin_prefetch(past[std::min(c + own + AHEAD, count - 1)] + i);
+        const Lanes row = lanes(rows + past[c + own] + i);
+        __builtin_prefetch(rows + past[c + own + AHEAD] + i);
 #pragma GCC unroll 4
         for (int head = 0; head < HEADS; head++)
           fit[own * HEADS + head] += asked[head] * row;
       }
     }
-    const Lanes found = totals(fit);
-    lanes(scores + c * HEADS) = found;
+    lanes(scores + c * HEADS) = totals(fit);
+  }
+  // What was filled up counts for nothing: beside one, e^-60 is lost in rounding.
+  std::fill(scores + count * HEADS, scores + all, -FLT_MAX);
+  for (int64_t each = 0; each < all; each += LANES) {
+    const Lanes found = lanes(scores + each);
     most = found > most ? found : most;
   }
 #pragma GCC unroll 4
@@ -171,9 +174,8 @@ void mix(const Sizes& s, const float* query, const float* const* past, int64_t c
 #pragma omp simd
     for (int lane = 0; lane < LANES; lane++)
       scores[each + lane] = exponential(scores[each + lane] - most[lane]);
+    sum += lanes(scores + each);
   }
-  std::fill(scores + count * HEADS, scores + all, 0.0f);  // they count for nothing
-  for (int64_t each = 0; each < all; each += LANES) sum += lanes(scores + each);
 #pragma GCC unroll 4
   for (int apart = HEADS; apart < LANES; apart *= 2) sum += turned(sum, apart);
   for (int64_t i = 0; i < s.rank; i += PANEL) {
@@ -181,7 +183,7 @@ void mix(const Sizes& s, const float* query, const float* const* past, int64_t c
 #pragma GCC unroll 4
     for (int head = 0; head < HEADS; head++) mean[head][0] = mean[head][1] = Lanes{};
     for (int64_t c = 0; c < count; c++) {
-      const Lanes left = lanes(past[c] + i), right = lanes(past[c] + i + LANES);
+      const Lanes left = lanes(rows + past[c] + i), right = lanes(rows + past[c] + i + LANES);
 #pragma GCC unroll 4
       for (int head = 0; head < HEADS; head++) {
         mean[head][0] += scores[c * HEADS + head] * left;
@@ -261,27 +263,37 @@ void ask_experts(const Layer& layer, const Sizes& s, const float* x, int64_t wid
   }
 }
 
+// Where the rows lie at which the tokens from `begin` to `end` look: text after text,
+// each filled up, and more behind the last, which are fetched and not read.
+void find_past(const Sizes& s, const Batch& batch, int64_t text, int64_t begin,
+               int64_t end, Room& room) {
+  room.past.clear(), room.starts.clear();
+  for (int64_t at = begin; at < end; at = batch.begins[++text]) {
+    const int64_t* table = batch.tables + text * batch.pages;
+    const int64_t stop = std::min(end, batch.begins[text + 1]);
+    const int64_t first = batch.firsts[text], last = batch.columns[stop - 1];
+    room.starts.push_back(room.past.size());
+    for (int64_t c = first; c <= last; c++) {
+      const int64_t slot = table[c / batch.block] * batch.block + c % batch.block;
+      room.past.push_back(slot * (s.rank + s.turned));
+    }
+    const int64_t count = last + 1 - first;
+    room.past.insert(room.past.end(), filled(count) - count, room.past.back());
+  }
+  room.past.insert(room.past.end(), AHEAD, room.past.back());
+}
+
 // One text's new tokens from `begin` to `end` look at all of it up to their own place.
 void attend(const Layer& layer, const Sizes& s, const Batch& batch, int64_t text,
-            int64_t begin, int64_t end, float* joint, float* mixed, Room& room) {
+            const int64_t* past, int64_t begin, int64_t end, float* joint, float* mixed,
+            Room& room) {
   const int64_t features = s.rank + s.turned, wide = layer.joint.wide();
-  const int64_t* table = batch.tables + text * batch.pages;
-  const int64_t first = batch.firsts[text], last = batch.columns[end - 1];
-  room.past.resize(filled(last + 1 - first));
-  for (int64_t c = first, until; c <= last; c = until) {
-    const int64_t page = c / batch.block, begin = page * batch.block;
-    until = std::min(last + 1, begin + batch.block);
-    const float* row = layer.rows + (table[page] * batch.block - begin) * features;
-    for (int64_t each = c; each < until; each++)
-      room.past[each - first] = row + each * features;
-  }
-  std::fill(room.past.begin() + last + 1 - first, room.past.end(), room.past[0]);
-  float* scores = at_least(room.scores, HEADS * (features + filled(last + 1 - first)));
-  float* query = scores + HEADS * filled(last + 1 - first);
-  for (int64_t n = begin; n < end; n++, joint += wide)
-    turn_and_keep(layer, s, batch.turn + n * s.turned, joint,
-                  const_cast<float*>(room.past[batch.columns[n] - first]));
-  joint -= (end - begin) * wide;
+  const int64_t first = batch.firsts[text], most = batch.columns[end - 1] + 1 - first;
+  float* scores = at_least(room.scores, HEADS * (features + filled(most)));
+  float* query = scores + HEADS * filled(most);
+  for (int64_t n = begin; n < end; n++)
+    turn_and_keep(layer, s, batch.turn + n * s.turned, joint + (n - begin) * wide,
+                  layer.rows + past[batch.columns[n] - first]);
   for (int64_t n = begin; n < end; n++, joint += wide, mixed += s.heads * s.rank)
     for (int64_t head = 0; head < s.heads; head += HEADS) {
       for (int64_t own = 0; own < HEADS; own++) {
@@ -290,7 +302,7 @@ void attend(const Layer& layer, const Sizes& s, const Batch& batch, int64_t text
         from = joint + s.heads * s.rank + (head + own) * s.turned;
         std::memcpy(query + own * features + s.rank, from, s.turned * sizeof(float));
       }
-      mix(s, query, room.past.data(), batch.columns[n] - first + 1, scores,
+      mix(s, layer.rows, query, past, batch.columns[n] - first + 1, scores,
           mixed + head * s.rank);
     }
 }
@@ -301,6 +313,7 @@ void read(const Layer* layers, const Sizes& s, const Batch& batch, int64_t text,
           int64_t begin, int64_t end, float* hidden, int64_t wide, Room& room) {
   const int64_t rows = end - begin;
   float* x = at_least(room.x, rows * wide);
+  find_past(s, batch, text, begin, end, room);
   for (int64_t l = 0; l < s.layers; l++) {
     const Layer& layer = layers[l];
     float* joint = at_least(room.joint, rows * layer.joint.wide());
@@ -311,7 +324,8 @@ void read(const Layer* layers, const Sizes& s, const Batch& batch, int64_t text,
     int64_t own = text;
     for (int64_t at = begin; at < end; own++) {
       const int64_t until = std::min(end, batch.begins[own + 1]);
-      attend(layer, s, batch, own, at, until, joint + (at - begin) * layer.joint.wide(),
+      attend(layer, s, batch, own, &room.past[room.starts[own - text]], at, until,
+             joint + (at - begin) * layer.joint.wide(),
              mixed + (at - begin) * s.heads * s.rank, room);
       at = until;
     }
