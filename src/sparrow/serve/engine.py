@@ -322,6 +322,7 @@ class Engine:
             torch.from_numpy(table.temperature[rows]).to(device),
             torch.from_numpy(table.top_p[rows]).to(device),
             torch.from_numpy(numbers).to(device),
+            self.runner.judge,
         )
 
     def _output(

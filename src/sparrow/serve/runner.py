@@ -22,8 +22,10 @@ from sparrow.model.mtp import MultiTokenPrediction
 from sparrow.model.native_step import NativeStep, Texts, can_step
 from sparrow.quant import joined as codes
 from sparrow.quant.native_step import CodesStep, codes_step, look_back
+from sparrow.serve import sampling
 from sparrow.serve.paged import Group, PagedCache, Window
 from sparrow.serve.rows import Ints, Plan, Rows
+from sparrow.serve.sampling import Judge
 
 __all__ = ["Batch", "Runner"]
 
@@ -74,11 +76,13 @@ class Runner:
         self.native: NativeStep | None = None  # faster still
         self.codes: CodesStep | None = None  # the same for weights of few bits
         self.head: Matrix = model.logits
+        self.judge: Judge = sampling.judge
         if is_original(model):
-            self.head = packed.keep(model.lm_head.weight)
             if can_step(model):
                 self.native = NativeStep(model, has_mtp=has_mtp)
+                self.judge = self.native.judge
             else:
+                self.head = packed.keep(model.lm_head.weight)
                 self.joined = JoinedStep(model, packed.keep, has_mtp=has_mtp)
         elif codes.can_join(model):
             self.joined = JoinedStep(model, join=codes.join)
@@ -148,8 +152,7 @@ class Runner:
         if self.native is not None:
             buffers = self.pages.buffers
             self.hidden = self.native.hidden(batch.tokens, batch.texts, buffers)
-            with runtime.fast_matmul():
-                return self.head(self.hidden[batch.drawn_from])
+            return self.native.scores(self.hidden, batch.drawn_from)
         if self.codes is not None and self._is_native(len(batch.tokens)):
             self.hidden = self.codes.hidden(
                 batch.tokens,
@@ -193,8 +196,7 @@ class Runner:
             deeper = self.native.further(
                 self.hidden, following, further, self.pages.buffers
             )
-            with runtime.fast_matmul():
-                return self.head(deeper[chosen])
+            return self.native.scores(deeper, chosen)
         model, module = self.model, self.model.mtp[0]
         assert isinstance(module, MultiTokenPrediction)
         positions = batch.positions + 1

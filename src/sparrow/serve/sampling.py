@@ -6,6 +6,7 @@ and with or without speculation.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ __all__ = ["MOST_LOGPROBS", "Drawn", "Sampling", "draw", "uniform"]
 
 MOST_LOGPROBS = 20  # as in OpenAI's API
 SEEDS = 2**63
+Judge = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,23 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) -> Drawn:
+def judge(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """The most likely token of each row, and the logarithm of its sum of e^score.
+
+    Shapes:
+        logits: [M, V]; returns [M], [M].
+    """
+    scores = logits.float()
+    return scores.argmax(dim=-1), scores.logsumexp(dim=-1)
+
+
+def draw(
+    logits: Tensor,
+    temperature: Tensor,
+    top_p: Tensor,
+    uniform: Tensor,
+    judge: Judge = judge,
+) -> Drawn:
     """Draw one token for each row, each in its own way.
 
     Args:
@@ -103,12 +121,13 @@ def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) ->
         temperature: of each row; 0 takes the most likely token.
         top_p: of each row: keep the most likely tokens that together reach it.
         uniform: the random number of each row.
+        judge: `judge`, or its compiled twin.
 
     Shapes:
         logits: [M, V]; temperature, top_p, uniform: [M]; see `Drawn`.
     """
     scores = logits.float()
-    tokens = scores.argmax(dim=-1)
+    tokens, total = judge(scores)
     rows = temperature.nonzero()[:, 0]
     if len(rows):
         scaled = scores[rows] / temperature[rows, None]
@@ -119,7 +138,7 @@ def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) ->
         drawn = torch.searchsorted(reached, wanted, right=True)[:, 0]
         tokens[rows] = drawn.clamp(max=logits.shape[-1] - 1)
     chosen = scores.gather(-1, tokens[:, None])[:, 0]
-    return Drawn(tokens, chosen - scores.logsumexp(dim=-1))
+    return Drawn(tokens, chosen - total)
 
 
 def keep_top(probability: Tensor, top_p: Tensor) -> Tensor:

@@ -4,14 +4,10 @@
 // hands to the next stays in the memory nearest to the processor, nobody waits for
 // anybody, and a text's numbers are the same to the last bit whoever else is there.
 
-#include <algorithm>
 #include <cfloat>
-#include <cmath>
-#include <cstring>
-#include <utility>
-#include <vector>
 
-#include "product.h"
+#include "registers.h"
+#include "scores.h"
 
 namespace {
 
@@ -43,9 +39,12 @@ struct Batch {
   int64_t texts, pages, block;
   const int64_t* begins;   // place of each text's first token, and the end: [texts + 1]
   const int64_t* firsts;   // first column of each text that is not empty: [texts]
-  const int64_t* columns;  // where in its text's cache a token stands: [N]
+  const int64_t *columns, *positions;  // where in the cache, in its text: [N]
   const int64_t* tables;   // blocks of each text: [texts, pages]
-  const float* turn;       // cosine and sine: [N, turned / 2, 2]
+  const int64_t* tokens;   // [N]; none: their states are given
+  const float* embedding;  // [vocabulary, width]
+  const float* turn;       // cosine and sine: [positions, turned / 2, 2]
+  const float* scale;      // of the last norm: [width]
 };
 
 // Room for the numbers of one piece of work; it is kept from call to call.
@@ -54,69 +53,8 @@ struct Room {
   std::vector<int64_t> past, starts, chosen, order;
 };
 
-typedef int Places __attribute__((vector_size(LANES * 4)));
-
 // Rows of the cache, filled up to whole registers of scores.
 inline int64_t filled(int64_t count) { return (count + COLUMNS - 1) / COLUMNS * COLUMNS; }
-
-float* at_least(std::vector<float>& room, int64_t size) {
-  if (static_cast<int64_t>(room.size()) < size) room.resize(size);
-  return room.data();
-}
-
-// e^x between -60 and 88, within two units in the last place; a loop of it becomes wide.
-// Less than e^-60 is lost beside one, and products with it would be subnormal: slow.
-inline float exponential(float x) {
-  x = std::min(std::max(x, -60.0f), 88.0f);
-  const float whole = std::nearbyint(x * 1.44269504f);
-  const float rest = x - whole * 0.693359375f + whole * 2.12194440e-4f;
-  float sum = 1.0f / 5040;
-  for (const float each : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f})
-    sum = sum * rest + each;
-  const int32_t bits = (static_cast<int32_t>(whole) + 127) << 23;
-  float power;
-  std::memcpy(&power, &bits, sizeof power);
-  return sum * power;
-}
-
-// Halves of one register and of another, added: lane l has l + (l ^ HALF) of the first
-// where l lacks the bit HALF, and of the second where it has it.
-template <int HALF, int... LANE>
-inline Lanes fold(Lanes first, Lanes second, std::integer_sequence<int, LANE...>) {
-  return __builtin_shufflevector(first, second,
-                                 (LANE & HALF ? LANES + LANE : LANE)...) +
-         __builtin_shufflevector(first, second,
-                                 (LANE ^ HALF) + (LANE & HALF ? LANES : 0)...);
-}
-
-// The sums of as many registers as one has lanes, side by side; they are used up.
-template <int HALF = LANES / 2>
-inline Lanes totals(Lanes (&each)[LANES]) {
-#pragma GCC unroll 16
-  for (int i = 0; i < HALF; i++)
-    each[i] = fold<HALF>(each[i], each[i + HALF],
-                         std::make_integer_sequence<int, LANES>());
-  if constexpr (HALF > 1)
-    return totals<HALF / 2>(each);
-  else
-    return each[0];
-}
-
-// The lanes, so many places on: the last become the first.
-inline Lanes turned(Lanes x, int places) {
-  Places from;
-  for (int lane = 0; lane < LANES; lane++) from[lane] = (lane + places) % LANES;
-  return __builtin_shuffle(x, from);
-}
-
-// RMSNorm without its scale.
-inline void unit(const float* x, int64_t width, float eps, float* to) {
-  float squares = 0;
-#pragma omp simd reduction(+ : squares)
-  for (int64_t i = 0; i < width; i++) squares += x[i] * x[i];
-  const float times = 1.0f / std::sqrt(squares / static_cast<float>(width) + eps);
-  for (int64_t i = 0; i < width; i++) to[i] = x[i] * times;
-}
 
 // Turn the queries and the key of one token, and keep its row.
 void turn_and_keep(const Layer& layer, const Sizes& s, const float* turn, float* joint,
@@ -292,7 +230,7 @@ void attend(const Layer& layer, const Sizes& s, const Batch& batch, int64_t text
   float* scores = at_least(room.scores, HEADS * (features + filled(most)));
   float* query = scores + HEADS * filled(most);
   for (int64_t n = begin; n < end; n++)
-    turn_and_keep(layer, s, batch.turn + n * s.turned, joint + (n - begin) * wide,
+    turn_and_keep(layer, s, batch.turn + batch.positions[n] * s.turned, joint + (n - begin) * wide,
                   layer.rows + past[batch.columns[n] - first]);
   for (int64_t n = begin; n < end; n++, joint += wide, mixed += s.heads * s.rank)
     for (int64_t head = 0; head < s.heads; head += HEADS) {
@@ -345,7 +283,7 @@ void read(const Layer* layers, const Sizes& s, const Batch& batch, int64_t text,
 // What a matrix must be laid out for.
 extern "C" int sparrow_panel() { return PANEL; }
 
-// hidden: [N, width], embedded tokens in, states before the last norm out.
+// hidden: [N, width], states after the last norm.
 extern "C" void sparrow_step(const Layer* layers, const Sizes* sizes, const Batch* batch,
                              int threads, float* hidden) {
   const Sizes& s = *sizes;
@@ -369,11 +307,28 @@ extern "C" void sparrow_step(const Layer* layers, const Sizes* sizes, const Batc
       while (batch->begins[text + 1] <= at) text++;
       const int64_t rows = std::min(AT_ONCE, end - at);
       float* own = at_least(states, rows * wide);
-      for (int64_t n = 0; n < rows; n++)
-        std::memcpy(own + n * wide, hidden + (at + n) * s.width, s.width * sizeof(float));
+      for (int64_t n = 0; n < rows; n++) {
+        const float* from = hidden + (at + n) * s.width;
+        if (batch->tokens) from = batch->embedding + batch->tokens[at + n] * s.width;
+        std::memcpy(own + n * wide, from, s.width * sizeof(float));
+      }
       read(layers, s, *batch, text, at, at + rows, own, wide, room);
-      for (int64_t n = 0; n < rows; n++)
-        std::memcpy(hidden + (at + n) * s.width, own + n * wide, s.width * sizeof(float));
+      for (int64_t n = 0; n < rows; n++) {
+        float* to = hidden + (at + n) * s.width;
+        unit(own + n * wide, s.width, s.eps, to);
+        for (int64_t i = 0; i < s.width; i++) to[i] *= batch->scale[i];
+      }
     }
   }
+}
+
+extern "C" void sparrow_scores(const Matrix* head, const float* hidden,
+                               const int64_t* rows, int64_t count, int threads,
+                               float* scores) {
+  score(*head, hidden, rows, count, threads, scores);
+}
+
+extern "C" void sparrow_judge(const float* scores, int64_t count, int64_t tokens,
+                              int64_t step, int threads, int64_t* best, float* total) {
+  judge(scores, count, tokens, step, threads, best, total);
 }
