@@ -31,6 +31,7 @@ from sparrow.serve.scheduler import Request, Scheduler
 __all__ = ["Engine", "EngineSettings", "EngineStats", "Output"]
 
 Speculation = Literal["none", "ngram", "mtp"]
+Finished = Literal["stop", "length"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,7 @@ class Output:
     tokens: list[int]
     logprobs: list[float]
     top: list[list[tuple[int, float]]] | None = None
-    finished: Literal["stop", "length"] | None = None
+    finished: Finished | None = None
     cached: int = 0
 
 
@@ -290,21 +291,35 @@ class Engine:
         drawn = self._draw(scores, rows, places)
         tokens, logprobs = drawn.tokens.tolist(), drawn.logprobs.tolist()
         table.tokens[rows, places] = tokens
-        outputs, kept, end = [], np.zeros_like(plan.draws), 0
-        for place, draws in enumerate(plan.draws.tolist()):
-            if draws:
-                start, end = end, end + draws
-                request = plan.requests[place]
-                new = tokens[start:end]
-                if draws > 1:
-                    new = speculate.accept(new, request.proposed)
-                    self._counts.proposed += draws - 1
-                    self._counts.accepted += len(new) - 1
-                output = self._output(request, new, logprobs, scores, start)
-                kept[place] = len(output.tokens)
-                outputs.append(output)
-        table.advance(plan, kept)
-        self._counts.generated_tokens += int(kept.sum())
+        outputs, kept, start = [], plan.draws.tolist(), 0
+        for place, draws in enumerate(kept):
+            if not draws:
+                continue
+            request, new = plan.requests[place], tokens[start : start + draws]
+            if draws > 1:
+                new = self._accept(new, request.proposed)
+            finished = None
+            is_full = len(request.tokens) + len(new) >= request.longest
+            if is_full or not request.stops.isdisjoint(new):
+                new, finished = _end(request, new)
+            request.tokens += new
+            kept[place] = count = len(new)
+            most = request.sampling.logprobs
+            outputs.append(
+                Output(
+                    request=request.id,
+                    tokens=new,
+                    logprobs=logprobs[start : start + count],
+                    top=None
+                    if most is None
+                    else samplers.most_likely(scores[start : start + count], most),
+                    finished=finished,
+                    cached=request.found or 0,
+                )
+            )
+            start += draws
+        table.advance(plan, np.array(kept, dtype=np.int64))
+        self._counts.generated_tokens += sum(kept)
         self.scheduler.remember(plan)
         self._propose(plan, batch)
         for output in outputs:
@@ -315,7 +330,7 @@ class Engine:
 
     def _draw(self, scores: torch.Tensor, rows: Ints, places: Ints) -> samplers.Drawn:
         """Draw from each row of scores as its request wants it. Shapes: [M, V], [M]."""
-        table, device = self.scheduler.rows, scores.device
+        table, device = self.scheduler.rows, self.runner.device
         numbers = samplers.uniform(table.seed[rows], places.astype(np.uint64))
         return samplers.draw(
             scores,
@@ -325,33 +340,12 @@ class Engine:
             self.runner.judge,
         )
 
-    def _output(
-        self,
-        request: Request,
-        kept: list[int],
-        logprobs: list[float],
-        scores: torch.Tensor,
-        at: int,
-    ) -> Output:
-        """Append tokens up to the first that ends the text; theirs begin at `at`."""
-        finished: Literal["stop", "length"] | None = None
-        room = request.longest - len(request.tokens)
-        if len(kept) >= room:
-            kept, finished = kept[:room], "length"
-        if not request.stops.isdisjoint(kept):
-            finished = "stop"
-            ends = [place for place, token in enumerate(kept) if token in request.stops]
-            kept = kept[: ends[0] + 1]
-        request.tokens += kept
-        most, end = request.sampling.logprobs, at + len(kept)
-        return Output(
-            request=request.id,
-            tokens=kept,
-            logprobs=logprobs[at:end],
-            top=None if most is None else samplers.most_likely(scores[at:end], most),
-            finished=finished,
-            cached=request.found or 0,
-        )
+    def _accept(self, drawn: list[int], proposed: list[int]) -> list[int]:
+        """Keep the guesses that came true, and count them."""
+        kept = speculate.accept(drawn, proposed)
+        self._counts.proposed += len(proposed)
+        self._counts.accepted += len(kept) - 1
+        return kept
 
     def _propose(self, plan: Plan, batch: Batch) -> None:
         """Guess what comes next, for the next step to judge."""
@@ -364,7 +358,7 @@ class Engine:
             self._propose_with_mtp(plan, batch)
 
     def _propose_with_mtp(self, plan: Plan, batch: Batch) -> None:
-        table, device = self.scheduler.rows, self.model.device
+        table, device = self.scheduler.rows, self.runner.device
         own, after = plan.rows[plan.owners], plan.positions + 1
         # The token after each of the step's tokens, where it is good.
         following = np.where(after < table.length[own], table.tokens[own, after], 0)
@@ -380,3 +374,11 @@ class Engine:
         drawn = self._draw(scores, rows, length).tokens.tolist()
         for place, token in zip(writing.nonzero()[0].tolist(), drawn, strict=True):
             plan.requests[place].proposed = [token]
+
+
+def _end(request: Request, new: list[int]) -> tuple[list[int], Finished]:
+    """The new tokens up to the first that ends the text, and why it ends there."""
+    new = new[: request.longest - len(request.tokens)]
+    ends = (place for place, token in enumerate(new, 1) if token in request.stops)
+    end = next(ends, None)
+    return (new, "length") if end is None else (new[:end], "stop")

@@ -61,7 +61,7 @@ class Runner:
     def __init__(
         self, model: Sparrow, blocks: int, block_size: int, *, has_mtp: bool = False
     ) -> None:
-        self.model = model
+        self.model, self.device = model, model.device
         layers = model.config.num_hidden_layers + has_mtp
         self.pages = PagedCache(
             model.config.replace(num_hidden_layers=layers),
@@ -140,7 +140,7 @@ class Runner:
         )
 
     def _tensor(self, array: NDArray[np.int64] | NDArray[np.bool_]) -> Tensor:
-        return torch.from_numpy(array).to(self.model.device)
+        return torch.from_numpy(array).to(self.device)
 
     def scores(self, batch: Batch) -> Tensor:
         """Read a step's tokens; score what may come after those that are drawn from.

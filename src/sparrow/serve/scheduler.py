@@ -115,9 +115,10 @@ class Scheduler:
     def _guesses(self, requests: Sequence[Request], draws: Ints, left: int) -> Ints:
         """How many guesses of each are judged; they are laid behind its text. [B]."""
         guesses = np.zeros_like(draws)
-        for place, request in enumerate(requests):
-            if not (request.proposed and draws[place]):
+        for place in [at for at, each in enumerate(requests) if each.proposed]:
+            if not draws[place]:
                 continue
+            request = requests[place]
             length = len(request.tokens)
             most = max(0, min(left, request.longest - length - 1))
             request.proposed = request.proposed[:most]
