@@ -92,6 +92,6 @@ def library() -> ctypes.CDLL | None:
     """The compiled step; None where it cannot be had. It takes a few seconds once."""
     made = compiler.library(SOURCES)
     if made is not None:
-        for each in (made.sparrow_step, made.sparrow_scores, made.sparrow_judge):
+        for each in (made.sparrow_step, made.sparrow_scores):
             each.restype = None
     return made

@@ -8,6 +8,7 @@ import ctypes
 from collections.abc import Sequence
 from ctypes import byref, c_int64, c_void_p
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,7 @@ from sparrow.model.joined_parts import (
 from sparrow.model.norm import RMSNorm
 from sparrow.model.transformer import Sparrow
 
-__all__ = ["NativeStep", "Texts", "can_step"]
+__all__ = ["NativeStep", "Scored", "Texts", "can_step"]
 
 PAYS_FROM = 4096  # tokens for which it is worth compiling
 HEADS, LANES, PANEL = 4, 16, 32  # sizes must be multiples of these, on any processor
@@ -49,6 +50,18 @@ class Texts:
     columns: Tensor
     positions: Tensor
     tables: Tensor
+
+
+class Scored(NamedTuple):
+    """Scores, the most likely token, and the logarithm of the sum of e^score.
+
+    Shapes:
+        [M, V], [M], [M].
+    """
+
+    scores: Tensor
+    best: Tensor
+    total: Tensor
 
 
 def can_step(model: Sparrow, tokens: int = PAYS_FROM) -> bool:
@@ -134,7 +147,7 @@ class NativeStep:
         firsts = torch.zeros_like(token) if pad is None else pad
         hidden = self.hidden(token, one_each(firsts, column), cache.buffers)
         cache.advance(1)
-        return self.scores(hidden, torch.arange(len(token)))
+        return self.scores(hidden, torch.arange(len(token))).scores
 
     def hidden(self, token: Tensor, texts: Texts, buffers: Sequence[Tensor]) -> Tensor:
         """The states after the last norm, of new tokens of some texts.
@@ -152,42 +165,24 @@ class NativeStep:
         self._read(states, texts, 0, buffers[:layers], norm, token.contiguous())
         return states
 
-    def scores(self, hidden: Tensor, rows: Tensor) -> Tensor:
+    def scores(self, hidden: Tensor, rows: Tensor) -> Scored:
         """What may come after some of the tokens whose states were found.
 
         Shapes:
-            hidden: [N, D]; rows: [M], places in it; returns [M, V].
+            hidden: [N, D]; rows: [M], places in it.
         """
-        outputs = self.head.outputs
-        scores = torch.empty(len(rows), outputs + -outputs % self.made.sparrow_panel())
+        count, outputs = len(rows), self.head.outputs
+        scores = torch.empty(count, outputs + -outputs % self.made.sparrow_panel())
+        best, total = torch.empty(count, dtype=torch.long), torch.empty(count)
         self.made.sparrow_scores(
             byref(self.head),
             c_void_p(hidden.data_ptr()),
             c_void_p(rows.data_ptr()),
-            c_int64(len(rows)),
-            torch.get_num_threads(),
-            c_void_p(scores.data_ptr()),
-        )
-        return scores[:, :outputs]
-
-    def judge(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """The most likely token of each row, and the logarithm of its sum of e^score.
-
-        Shapes:
-            scores: [M, V], as `scores` gives them; returns [M], [M].
-        """
-        count, tokens = scores.shape
-        best, total = torch.empty(count, dtype=torch.long), torch.empty(count)
-        self.made.sparrow_judge(
-            c_void_p(scores.data_ptr()),
             c_int64(count),
-            c_int64(tokens),
-            c_int64(scores.stride(0)),
             torch.get_num_threads(),
-            c_void_p(best.data_ptr()),
-            c_void_p(total.data_ptr()),
+            *(c_void_p(each.data_ptr()) for each in (scores, best, total)),
         )
-        return best, total
+        return Scored(scores[:, :outputs], best, total)
 
     def further(
         self, hidden: Tensor, token: Tensor, texts: Texts, buffers: Sequence[Tensor]

@@ -20,6 +20,7 @@ import torch
 from sparrow.errors import ConfigError, PromptError, QueueFull
 from sparrow.language import _
 from sparrow.model import Sparrow
+from sparrow.model.native_step import Scored
 from sparrow.serve import sampling as samplers
 from sparrow.serve import speculate
 from sparrow.serve.blocks import BlockPool
@@ -285,18 +286,19 @@ class Engine:
 
     def _write(self, plan: Plan, batch: Batch) -> list[Output]:
         """Draw, keep what is good, and say what each request has got."""
-        scores, table = self.runner.scores(batch), self.scheduler.rows
+        scored, table = self.runner.scores(batch), self.scheduler.rows
         at = plan.drawn_from
         rows, places = plan.rows[plan.owners[at]], plan.positions[at] + 1
-        drawn = self._draw(scores, rows, places)
+        drawn = self._draw(scored, rows, places)
         tokens, logprobs = drawn.tokens.tolist(), drawn.logprobs.tolist()
         table.tokens[rows, places] = tokens
+        is_guessing = self.settings.speculation != "none"
         outputs, kept, start = [], plan.draws.tolist(), 0
         for place, draws in enumerate(kept):
             if not draws:
                 continue
             request, new = plan.requests[place], tokens[start : start + draws]
-            if draws > 1:
+            if is_guessing:
                 new = self._accept(new, request.proposed)
             finished = None
             is_full = len(request.tokens) + len(new) >= request.longest
@@ -304,15 +306,15 @@ class Engine:
                 new, finished = _end(request, new)
             request.tokens += new
             kept[place] = count = len(new)
-            most = request.sampling.logprobs
+            most, top = request.sampling.logprobs, None
+            if most is not None:
+                top = samplers.most_likely(scored.scores[start : start + count], most)
             outputs.append(
                 Output(
                     request=request.id,
                     tokens=new,
                     logprobs=logprobs[start : start + count],
-                    top=None
-                    if most is None
-                    else samplers.most_likely(scores[start : start + count], most),
+                    top=top,
                     finished=finished,
                     cached=request.found or 0,
                 )
@@ -328,16 +330,15 @@ class Engine:
                 self._counts.finished += 1
         return outputs
 
-    def _draw(self, scores: torch.Tensor, rows: Ints, places: Ints) -> samplers.Drawn:
+    def _draw(self, scored: Scored, rows: Ints, places: Ints) -> samplers.Drawn:
         """Draw from each row of scores as its request wants it. Shapes: [M, V], [M]."""
         table, device = self.scheduler.rows, self.runner.device
         numbers = samplers.uniform(table.seed[rows], places.astype(np.uint64))
         return samplers.draw(
-            scores,
+            scored,
             torch.from_numpy(table.temperature[rows]).to(device),
             torch.from_numpy(table.top_p[rows]).to(device),
             torch.from_numpy(numbers).to(device),
-            self.runner.judge,
         )
 
     def _accept(self, drawn: list[int], proposed: list[int]) -> list[int]:
@@ -366,12 +367,12 @@ class Engine:
         rows = plan.rows[writing]
         length = table.length[rows]
         good = np.minimum(plan.counts[writing], length - plan.starts[writing] - 1)
-        scores = self.runner.guesses(
+        scored = self.runner.guesses(
             batch,
             torch.from_numpy(following).to(device),
             torch.from_numpy(plan.firsts[writing] + good - 1).to(device),
         )
-        drawn = self._draw(scores, rows, length).tokens.tolist()
+        drawn = self._draw(scored, rows, length).tokens.tolist()
         for place, token in zip(writing.nonzero()[0].tolist(), drawn, strict=True):
             plan.requests[place].proposed = [token]
 

@@ -19,13 +19,12 @@ from sparrow.model import Sparrow, attend, packed, rope
 from sparrow.model.joined import JoinedStep, is_original, mix_latents
 from sparrow.model.joined_parts import Matrix, Mix
 from sparrow.model.mtp import MultiTokenPrediction
-from sparrow.model.native_step import NativeStep, Texts, can_step
+from sparrow.model.native_step import NativeStep, Scored, Texts, can_step
 from sparrow.quant import joined as codes
 from sparrow.quant.native_step import CodesStep, codes_step, look_back
-from sparrow.serve import sampling
 from sparrow.serve.paged import Group, PagedCache, Window
 from sparrow.serve.rows import Ints, Plan, Rows
-from sparrow.serve.sampling import Judge
+from sparrow.serve.sampling import judge
 
 __all__ = ["Batch", "Runner"]
 
@@ -76,11 +75,9 @@ class Runner:
         self.native: NativeStep | None = None  # faster still
         self.codes: CodesStep | None = None  # the same for weights of few bits
         self.head: Matrix = model.logits
-        self.judge: Judge = sampling.judge
         if is_original(model):
             if can_step(model):
                 self.native = NativeStep(model, has_mtp=has_mtp)
-                self.judge = self.native.judge
             else:
                 self.head = packed.keep(model.lm_head.weight)
                 self.joined = JoinedStep(model, packed.keep, has_mtp=has_mtp)
@@ -142,11 +139,11 @@ class Runner:
     def _tensor(self, array: NDArray[np.int64] | NDArray[np.bool_]) -> Tensor:
         return torch.from_numpy(array).to(self.device)
 
-    def scores(self, batch: Batch) -> Tensor:
+    def scores(self, batch: Batch) -> Scored:
         """Read a step's tokens; score what may come after those that are drawn from.
 
         Shapes:
-            returns [M, V].
+            returns [M, V] and what belongs to it.
         """
         model = self.model
         if self.native is not None:
@@ -161,7 +158,7 @@ class Runner:
                 batch.owners,
                 batch.texts.tables,
             )
-            return self.head(self.hidden[batch.drawn_from])
+            return judge(self.head(self.hidden[batch.drawn_from]))
         if self.joined is None:
             self.hidden = self._one_by_one(
                 batch,
@@ -172,13 +169,13 @@ class Runner:
                     cache=Window(self.pages, batch.slots[group.where], group.table),
                 ),
             )
-            return self.head(self.hidden[batch.drawn_from])
+            return judge(self.head(self.hidden[batch.drawn_from]))
         with runtime.fast_matmul():
             mix = self._mix(batch)
             self.hidden = self.joined.hidden(batch.tokens, batch.positions, mix)
-            return self.head(self.hidden[batch.drawn_from])
+            return judge(self.head(self.hidden[batch.drawn_from]))
 
-    def guesses(self, batch: Batch, following: Tensor, chosen: Tensor) -> Tensor:
+    def guesses(self, batch: Batch, following: Tensor, chosen: Tensor) -> Scored:
         """Score what may come two tokens after some tokens of the last step.
 
         Args:
@@ -187,7 +184,7 @@ class Runner:
             chosen: places in the step's list of tokens.
 
         Shapes:
-            following: [N]; chosen: [M]; returns [M, V].
+            following: [N]; chosen: [M]; returns [M, V] and what belongs to it.
 
         Source: arXiv:2412.19437, sections 2.2 and 5.4.3.
         """
@@ -213,11 +210,11 @@ class Runner:
                     Window(self.pages, batch.slots[group.where], group.table),
                 ),
             )
-            return self.head(deeper[chosen])
+            return judge(self.head(deeper[chosen]))
         with runtime.fast_matmul():
             mix = self._mix(batch)
             deeper = self.joined.further(self.hidden, following, positions, mix)
-            return self.head(deeper[chosen])
+            return judge(self.head(deeper[chosen]))
 
     def _one_by_one(self, batch: Batch, read: Callable[[Group], Tensor]) -> Tensor:
         """Let the model read each rectangle; the states of all tokens, [N, D]."""

@@ -6,7 +6,6 @@ and with or without speculation.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,12 +16,12 @@ from torch import Tensor
 
 from sparrow.errors import UsageError
 from sparrow.language import _
+from sparrow.model.native_step import Scored
 
 __all__ = ["MOST_LOGPROBS", "Drawn", "Sampling", "draw", "uniform"]
 
 MOST_LOGPROBS = 20  # as in OpenAI's API
 SEEDS = 2**63
-Judge = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,37 +96,29 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-def judge(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """The most likely token of each row, and the logarithm of its sum of e^score.
+def judge(logits: Tensor) -> Scored:
+    """Find the most likely tokens; the plain twin of `NativeStep.scores`.
 
     Shapes:
-        logits: [M, V]; returns [M], [M].
+        logits: [M, V].
     """
     scores = logits.float()
-    return scores.argmax(dim=-1), scores.logsumexp(dim=-1)
+    return Scored(scores, scores.argmax(dim=-1), scores.logsumexp(dim=-1))
 
 
-def draw(
-    logits: Tensor,
-    temperature: Tensor,
-    top_p: Tensor,
-    uniform: Tensor,
-    judge: Judge = judge,
-) -> Drawn:
+def draw(scored: Scored, temperature: Tensor, top_p: Tensor, uniform: Tensor) -> Drawn:
     """Draw one token for each row, each in its own way.
 
     Args:
-        logits: scores of every token.
+        scored: scores of every token.
         temperature: of each row; 0 takes the most likely token.
         top_p: of each row: keep the most likely tokens that together reach it.
         uniform: the random number of each row.
-        judge: `judge`, or its compiled twin.
 
     Shapes:
-        logits: [M, V]; temperature, top_p, uniform: [M]; see `Drawn`.
+        scored: [M, V]; temperature, top_p, uniform: [M]; see `Drawn`.
     """
-    scores = logits.float()
-    tokens, total = judge(scores)
+    scores, tokens, total = scored
     rows = temperature.nonzero()[:, 0]
     if len(rows):
         scaled = scores[rows] / temperature[rows, None]
@@ -136,7 +127,7 @@ def draw(
         # Times the last sum, which rounding leaves a little off one.
         wanted = uniform[rows, None].to(reached.dtype) * reached[:, -1:]
         drawn = torch.searchsorted(reached, wanted, right=True)[:, 0]
-        tokens[rows] = drawn.clamp(max=logits.shape[-1] - 1)
+        tokens = tokens.index_copy(0, rows, drawn.clamp(max=scores.shape[-1] - 1))
     chosen = scores.gather(-1, tokens[:, None])[:, 0]
     return Drawn(tokens, chosen - total)
 

@@ -197,6 +197,8 @@ class Scheduler:
 
     def remember(self, plan: Plan) -> None:
         """Note what each block holds that a step has filled."""
+        if not self.pool.prefix_cache:
+            return
         table, size = self.rows, self.pool.block_size
         is_full = table.computed[plan.rows] - table.noted[plan.rows] >= size
         for place in is_full.nonzero()[0].tolist():

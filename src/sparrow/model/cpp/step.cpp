@@ -324,11 +324,6 @@ extern "C" void sparrow_step(const Layer* layers, const Sizes* sizes, const Batc
 
 extern "C" void sparrow_scores(const Matrix* head, const float* hidden,
                                const int64_t* rows, int64_t count, int threads,
-                               float* scores) {
-  score(*head, hidden, rows, count, threads, scores);
-}
-
-extern "C" void sparrow_judge(const float* scores, int64_t count, int64_t tokens,
-                              int64_t step, int threads, int64_t* best, float* total) {
-  judge(scores, count, tokens, step, threads, best, total);
+                               float* scores, int64_t* best, float* total) {
+  score(*head, hidden, rows, count, threads, scores, best, total);
 }
