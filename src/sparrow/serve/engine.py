@@ -292,6 +292,30 @@ class Engine:
         drawn = self._draw(scored, rows, places)
         tokens, logprobs = drawn.tokens.tolist(), drawn.logprobs.tolist()
         table.tokens[rows, places] = tokens
+        outputs, kept = self._outputs(plan, tokens, logprobs, scored.scores)
+        table.advance(plan, kept)
+        self._counts.generated_tokens += int(kept.sum())
+        self.scheduler.remember(plan)
+        self._propose(plan, batch)
+        for output in outputs:
+            if output.finished:
+                self.abort(output.request)
+                self._counts.finished += 1
+        return outputs
+
+    def _outputs(
+        self,
+        plan: Plan,
+        tokens: list[int],
+        logprobs: list[float],
+        scores: torch.Tensor,
+    ) -> tuple[list[Output], Ints]:
+        """Append what was drawn to each text; say that, and how much of it was kept.
+
+        Shapes:
+            tokens, logprobs: [M]; scores: [M, V]; returns as many outputs as requests
+            write, and [B].
+        """
         is_guessing = self.settings.speculation != "none"
         outputs, kept, start = [], plan.draws.tolist(), 0
         for place, draws in enumerate(kept):
@@ -308,7 +332,7 @@ class Engine:
             kept[place] = count = len(new)
             most, top = request.sampling.logprobs, None
             if most is not None:
-                top = samplers.most_likely(scored.scores[start : start + count], most)
+                top = samplers.most_likely(scores[start : start + count], most)
             outputs.append(
                 Output(
                     request=request.id,
@@ -320,15 +344,7 @@ class Engine:
                 )
             )
             start += draws
-        table.advance(plan, np.array(kept, dtype=np.int64))
-        self._counts.generated_tokens += sum(kept)
-        self.scheduler.remember(plan)
-        self._propose(plan, batch)
-        for output in outputs:
-            if output.finished:
-                self.abort(output.request)
-                self._counts.finished += 1
-        return outputs
+        return outputs, np.array(kept, dtype=np.int64)
 
     def _draw(self, scored: Scored, rows: Ints, places: Ints) -> samplers.Drawn:
         """Draw from each row of scores as its request wants it. Shapes: [M, V], [M]."""
