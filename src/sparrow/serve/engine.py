@@ -27,12 +27,11 @@ from sparrow.serve.blocks import BlockPool
 from sparrow.serve.rows import Ints, Plan
 from sparrow.serve.runner import Batch, Runner
 from sparrow.serve.sampling import SEEDS, Sampling
-from sparrow.serve.scheduler import Request, Scheduler
+from sparrow.serve.scheduler import Finished, Request, Scheduler
 
 __all__ = ["Engine", "EngineSettings", "EngineStats", "Output"]
 
 Speculation = Literal["none", "ngram", "mtp"]
-Finished = Literal["stop", "length"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,7 +326,7 @@ class Engine:
             finished = None
             is_full = len(request.tokens) + len(new) >= request.longest
             if is_full or not request.stops.isdisjoint(new):
-                new, finished = _end(request, new)
+                new, finished = request.end(new)
             request.tokens += new
             kept[place] = count = len(new)
             most, top = request.sampling.logprobs, None
@@ -391,11 +390,3 @@ class Engine:
         drawn = self._draw(scored, rows, length).tokens.tolist()
         for place, token in zip(writing.nonzero()[0].tolist(), drawn, strict=True):
             plan.requests[place].proposed = [token]
-
-
-def _end(request: Request, new: list[int]) -> tuple[list[int], Finished]:
-    """The new tokens up to the first that ends the text, and why it ends there."""
-    new = new[: request.longest - len(request.tokens)]
-    ends = (place for place, token in enumerate(new, 1) if token in request.stops)
-    end = next(ends, None)
-    return (new, "length") if end is None else (new[:end], "stop")

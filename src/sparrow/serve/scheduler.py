@@ -9,6 +9,7 @@ later; what it has written is read once more.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -17,7 +18,9 @@ from sparrow.serve.rows import Ints, Plan, Rows
 from sparrow.serve.sampling import Sampling
 from sparrow.serve.speculate import Echo
 
-__all__ = ["Request", "Scheduler", "share_budget"]
+__all__ = ["Finished", "Request", "Scheduler", "share_budget"]
+
+Finished = Literal["stop", "length"]
 
 
 def share_budget(needs: Sequence[int], budget: int) -> list[int]:
@@ -62,6 +65,13 @@ class Request:
     contents: list[Content] = field(default_factory=list)  # of its full blocks
     proposed: list[int] = field(default_factory=list)
     echo: Echo = field(default_factory=Echo)
+
+    def end(self, new: list[int]) -> tuple[list[int], Finished]:
+        """The new tokens up to the first that ends the text, and why it ends there."""
+        new = new[: self.longest - len(self.tokens)]
+        ends = (place for place, token in enumerate(new, 1) if token in self.stops)
+        end = next(ends, None)
+        return (new, "length") if end is None else (new[:end], "stop")
 
 
 class Scheduler:
