@@ -120,7 +120,7 @@ def serve_pico_vs_transformers() -> Result:
         _serving(model, prompts, PICO_NEW),
         _generate(as_peer(model).eval(), prompts, PICO_NEW),
         PICO_CROWD * PICO_NEW,
-        pairs=3,
+        pairs=5,
     )
     return Result(
         name="serve_pico_vs_transformers",

@@ -11,6 +11,7 @@ from sparrow.model import native, native_step
 from sparrow.model.joined import JoinedStep
 from sparrow.model.native_step import NativeStep, can_step
 from sparrow.serve import Engine, EngineSettings, Sampling, runner
+from sparrow.serve.sampling import judge
 
 from .test_joined import make
 
@@ -84,6 +85,46 @@ def test_a_text_has_the_same_scores_to_the_last_bit_in_any_company():
         assert torch.equal(scores(slice(100, 177), 1), crowd[100:177])
     finally:
         torch.set_num_threads(threads)
+
+
+@pytest.mark.needs_compiler
+@pytest.mark.parametrize("vocab_size", [512, 77])
+@torch.inference_mode()
+def test_compiled_scores_are_judged_as_the_plain_twin_does(vocab_size):
+    model = make(PICO.replace(vocab_size=vocab_size))
+    hidden, rows = torch.randn(50, 128), torch.randperm(50)[:41]
+    scored = NativeStep(model).scores(hidden, rows)
+    twin = judge(model.logits(hidden[rows]))
+    # float32, sums in another order; scores stay below ten
+    torch.testing.assert_close(scored.scores, twin.scores, atol=1e-5, rtol=0)
+    torch.testing.assert_close(scored.total, twin.total, atol=1e-5, rtol=0)
+    assert torch.equal(scored.best, scored.scores.argmax(dim=-1))
+
+
+@pytest.mark.needs_compiler
+@torch.inference_mode()
+def test_the_first_of_equal_scores_is_the_most_likely():
+    model = make(PICO)
+    model.lm_head.weight[300:] = model.lm_head.weight[: 512 - 300]
+    scored = NativeStep(model).scores(torch.randn(20, 128), torch.arange(20))
+    ties = scored.scores == scored.scores.amax(dim=-1, keepdim=True)
+    assert ties.sum() > 20
+    assert torch.equal(scored.best, ties.int().argmax(dim=-1))
+
+
+@pytest.mark.needs_compiler
+@torch.inference_mode()
+def test_a_past_that_hardly_counts_neither_slows_nor_changes_a_text():
+    """Scores far below the best: e^x of them would be subnormal, or nothing."""
+    model = make(PICO.replace(initializer_range=0.5))
+    ids = torch.randint(512, (3, 30))
+    ours, theirs = (model.new_cache(3, 30) for _side in range(2))
+    for cache in (ours, theirs):
+        model(ids[:, :29], cache=cache)
+    scores = NativeStep(model)(ids[:, 29], ours)
+    expected = JoinedStep(model)(ids[:, 29], theirs)
+    # float32 again; with weights this large, scores reach a hundred
+    torch.testing.assert_close(scores, expected, atol=2e-3, rtol=0)
 
 
 def write(model: Sparrow, **asked: object) -> list[decode.Completion]:

@@ -1,5 +1,7 @@
 """Who writes never waits for somebody's prompt; who is youngest makes room."""
 
+import numpy as np
+
 from sparrow.serve.blocks import BlockPool
 from sparrow.serve.sampling import Sampling
 from sparrow.serve.scheduler import Request, Scheduler, share_budget
@@ -24,13 +26,17 @@ def make(blocks: int, *, budget: int = 8, max_batch: int = 4) -> Scheduler:
 
 def step(scheduler: Scheduler) -> dict[int, int]:
     """One step in which every request that has read all writes one more token."""
-    turns = scheduler.plan()
-    for turn in turns:
-        turn.request.computed += turn.count
-        if turn.draws:
-            turn.request.tokens.append(0)
-        scheduler.remember(turn.request)
-    return {turn.request.id: turn.count for turn in turns}
+    plan, rows = scheduler.plan(), scheduler.rows
+    writes = plan.draws > 0
+    for request, is_writing in zip(plan.requests, writes, strict=True):
+        if is_writing:
+            request.tokens.append(0)
+    rows.advance(plan, writes.astype(np.int64))
+    scheduler.remember(plan)
+    return {
+        request.id: count
+        for request, count in zip(plan.requests, plan.counts.tolist(), strict=True)
+    }
 
 
 def test_writers_go_first_and_prompts_get_the_rest_oldest_first():
@@ -83,9 +89,11 @@ def test_guesses_use_only_what_is_left_of_the_budget():
     step(scheduler)
     scheduler.running[0].proposed = [5, 6, 7]
     scheduler.waiting.append(request(2, 3))
-    turns = {turn.request.id: turn for turn in scheduler.plan()}
-    assert (turns[1].count, turns[1].proposed, turns[1].draws) == (1, [5, 6], 3)
-    assert turns[2].count == 3
+    plan = scheduler.plan()
+    assert plan.counts.tolist() == [1 + 2, 3]
+    assert plan.draws.tolist() == [1 + 2, 1]
+    guessed = scheduler.rows.tokens[plan.rows[0], 4:6]
+    assert plan.requests[0].proposed == guessed.tolist() == [5, 6]
 
 
 def test_nothing_is_guessed_behind_the_last_token_that_may_be_written():
@@ -93,8 +101,8 @@ def test_nothing_is_guessed_behind_the_last_token_that_may_be_written():
     scheduler.waiting.append(request(1, 3, longest=6))
     step(scheduler)
     scheduler.running[0].proposed = [5, 6, 7]
-    (turn,) = scheduler.plan()
-    assert turn.proposed == [5]  # tokens 4 and 5 are drawn, and 6 is the last
+    (planned,) = scheduler.plan().requests
+    assert planned.proposed == [5]  # tokens 4 and 5 are drawn, and 6 is the last
 
 
 def test_leaving_gives_everything_back_also_while_waiting():
@@ -106,4 +114,4 @@ def test_leaving_gives_everything_back_also_while_waiting():
     assert scheduler.pool.used_blocks == 0
     assert not scheduler.running
     assert not scheduler.waiting
-    assert sorted(scheduler.rows) == [0, 1, 2, 3]
+    assert sorted(scheduler.rows.free) == [0, 1, 2, 3]

@@ -72,7 +72,17 @@ class Batch(ctypes.Structure):
         *((name, c_int64) for name in ("texts", "pages", "block")),
         *(
             (name, c_void_p)
-            for name in ("begins", "firsts", "columns", "tables", "turn")
+            for name in (
+                "begins",
+                "firsts",
+                "columns",
+                "positions",
+                "tables",
+                "tokens",
+                "embedding",
+                "turn",
+                "scale",
+            )
         ),
     )
 
@@ -82,5 +92,6 @@ def library() -> ctypes.CDLL | None:
     """The compiled step; None where it cannot be had. It takes a few seconds once."""
     made = compiler.library(SOURCES)
     if made is not None:
-        made.sparrow_step.restype = None
+        for each in (made.sparrow_step, made.sparrow_scores):
+            each.restype = None
     return made

@@ -6,14 +6,14 @@ the answer is the same to the last bit whoever else is in the batch.
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import byref, c_void_p
+from ctypes import byref, c_int64, c_void_p
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sparrow import runtime
 from sparrow.config import Config
 from sparrow.model import mla, moe, native, rope
 from sparrow.model.cache import Cache
@@ -25,9 +25,10 @@ from sparrow.model.joined_parts import (
     LatentPart,
     Matrix,
 )
+from sparrow.model.norm import RMSNorm
 from sparrow.model.transformer import Sparrow
 
-__all__ = ["NativeStep", "Texts", "can_step"]
+__all__ = ["NativeStep", "Scored", "Texts", "can_step"]
 
 PAYS_FROM = 4096  # tokens for which it is worth compiling
 HEADS, LANES, PANEL = 4, 16, 32  # sizes must be multiples of these, on any processor
@@ -49,6 +50,18 @@ class Texts:
     columns: Tensor
     positions: Tensor
     tables: Tensor
+
+
+class Scored(NamedTuple):
+    """Scores, the most likely token, and the logarithm of the sum of e^score.
+
+    Shapes:
+        [M, V], [M], [M].
+    """
+
+    scores: Tensor
+    best: Tensor
+    total: Tensor
 
 
 def can_step(model: Sparrow, tokens: int = PAYS_FROM) -> bool:
@@ -107,6 +120,11 @@ class NativeStep:
         halves = [*self.joined.layers, *([self.joined.deeper] if has_mtp else [])]
         self.layers = (native.Layer * len(halves))(*map(self._layer, halves))
         config = model.config
+        self.head = self._matrix(model.lm_head.weight)
+        # MTP modules read one place further.
+        places = torch.arange(config.max_position_embeddings + 1)
+        turn = rope.rotation(places, model.inverse_freq, config)
+        self.turn = torch.stack(turn, dim=-1)
         self.sizes = native.Sizes(
             width=config.hidden_size,
             heads=config.num_attention_heads,
@@ -129,8 +147,7 @@ class NativeStep:
         firsts = torch.zeros_like(token) if pad is None else pad
         hidden = self.hidden(token, one_each(firsts, column), cache.buffers)
         cache.advance(1)
-        with runtime.fast_matmul():
-            return self.model.logits(hidden)
+        return self.scores(hidden, torch.arange(len(token))).scores
 
     def hidden(self, token: Tensor, texts: Texts, buffers: Sequence[Tensor]) -> Tensor:
         """The states after the last norm, of new tokens of some texts.
@@ -143,10 +160,29 @@ class NativeStep:
         Shapes:
             token: [N]; each buffer [blocks, block_size, F]; returns [N, D].
         """
-        states = self.model.embed_tokens(token)
-        layers = self.model.config.num_hidden_layers
-        self._read(states, texts, 0, buffers[:layers])
-        return self.model.norm(states)
+        layers, norm = self.model.config.num_hidden_layers, self.model.norm
+        states = torch.empty(len(token), self.sizes.width)
+        self._read(states, texts, 0, buffers[:layers], norm, token.contiguous())
+        return states
+
+    def scores(self, hidden: Tensor, rows: Tensor) -> Scored:
+        """What may come after some of the tokens whose states were found.
+
+        Shapes:
+            hidden: [N, D]; rows: [M], places in it.
+        """
+        count, outputs = len(rows), self.head.outputs
+        scores = torch.empty(count, outputs + -outputs % self.made.sparrow_panel())
+        best, total = torch.empty(count, dtype=torch.long), torch.empty(count)
+        self.made.sparrow_scores(
+            byref(self.head),
+            c_void_p(hidden.data_ptr()),
+            c_void_p(rows.data_ptr()),
+            c_int64(count),
+            torch.get_num_threads(),
+            *(c_void_p(each.data_ptr()) for each in (scores, best, total)),
+        )
+        return Scored(scores[:, :outputs], best, total)
 
     def further(
         self, hidden: Tensor, token: Tensor, texts: Texts, buffers: Sequence[Tensor]
@@ -155,16 +191,19 @@ class NativeStep:
         module, layers = self.joined.module, self.model.config.num_hidden_layers
         embedded = module.enorm(self.model.embed_tokens(token))
         deeper = module.eh_proj(torch.cat((embedded, module.hnorm(hidden)), dim=-1))
-        self._read(deeper, texts, layers, buffers[layers:])
-        return module.shared_head.norm(deeper)
+        self._read(deeper, texts, layers, buffers[layers:], module.shared_head.norm)
+        return deeper
 
     def _read(
-        self, states: Tensor, texts: Texts, first: int, buffers: Sequence[Tensor]
+        self,
+        states: Tensor,
+        texts: Texts,
+        first: int,
+        buffers: Sequence[Tensor],
+        norm: RMSNorm,
+        token: Tensor | None = None,
     ) -> None:
-        """Take states [N, D] through some layers, in place."""
-        model = self.model
-        cos, sin = rope.rotation(texts.positions, model.inverse_freq, model.config)
-        turn = torch.stack((cos, sin), dim=-1)
+        """Take states [N, D], or what is embedded, through some layers and a norm."""
         tables = texts.tables.contiguous()
         batch = native.Batch(
             texts=len(tables),
@@ -173,8 +212,12 @@ class NativeStep:
             begins=texts.begins.data_ptr(),
             firsts=texts.firsts.data_ptr(),
             columns=texts.columns.data_ptr(),
+            positions=texts.positions.data_ptr(),
             tables=tables.data_ptr(),
-            turn=turn.data_ptr(),
+            tokens=None if token is None else token.data_ptr(),
+            embedding=self.model.embed_tokens.weight.data_ptr(),
+            turn=self.turn.data_ptr(),
+            scale=norm.weight.data_ptr(),
         )
         for layer, buffer in zip(self.layers[first:], buffers, strict=False):
             layer.rows = buffer.data_ptr()

@@ -20,12 +20,14 @@ import torch
 from sparrow.errors import ConfigError, PromptError, QueueFull
 from sparrow.language import _
 from sparrow.model import Sparrow
+from sparrow.model.native_step import Scored
 from sparrow.serve import sampling as samplers
 from sparrow.serve import speculate
 from sparrow.serve.blocks import BlockPool
+from sparrow.serve.rows import Ints, Plan
 from sparrow.serve.runner import Batch, Runner
 from sparrow.serve.sampling import SEEDS, Sampling
-from sparrow.serve.scheduler import Request, Scheduler, Turn
+from sparrow.serve.scheduler import Finished, Request, Scheduler
 
 __all__ = ["Engine", "EngineSettings", "EngineStats", "Output"]
 
@@ -74,7 +76,7 @@ class EngineSettings:
             )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)  # frozen ones take three times as long to make
 class Output:
     """What one request wrote in one step.
 
@@ -87,7 +89,7 @@ class Output:
     tokens: list[int]
     logprobs: list[float]
     top: list[list[tuple[int, float]]] | None = None
-    finished: Literal["stop", "length"] | None = None
+    finished: Finished | None = None
     cached: int = 0
 
 
@@ -225,11 +227,11 @@ class Engine:
     def step(self) -> list[Output]:
         """Give every running request its next token, or read more of its prompt."""
         started = time.perf_counter()
-        turns = self.scheduler.plan()
-        if not turns:
+        plan = self.scheduler.plan()
+        if not plan.requests:
             return []
-        batch = self.runner.batch(turns, self.scheduler.table)
-        outputs = self._write(turns, batch)
+        batch = self.runner.batch(plan, self.scheduler.rows)
+        outputs = self._write(plan, batch)
         self._counts.steps += 1
         self._counts.busy_s += time.perf_counter() - started
         return outputs
@@ -281,116 +283,110 @@ class Engine:
                 )
             )
 
-    def _write(self, turns: list[Turn], batch: Batch) -> list[Output]:
+    def _write(self, plan: Plan, batch: Batch) -> list[Output]:
         """Draw, keep what is good, and say what each request has got."""
-        scores = self.runner.scores(batch)
-        drawn = self._draw(
-            scores,
-            [turn.request for turn in turns for _draw in range(turn.draws)],
-            [
-                len(turn.request.tokens) + ahead
-                for turn in turns
-                for ahead in range(turn.draws)
-            ],
-        )
+        scored, table = self.runner.scores(batch), self.scheduler.rows
+        at = plan.drawn_from
+        rows, places = plan.rows[plan.owners[at]], plan.positions[at] + 1
+        drawn = self._draw(scored, rows, places)
         tokens, logprobs = drawn.tokens.tolist(), drawn.logprobs.tolist()
-        outputs, at = [], 0
-        for turn in turns:
-            request, draws = turn.request, turn.draws
-            if draws:
-                kept = speculate.accept(tokens[at : at + draws], turn.proposed)
-                self._counts.proposed += draws - 1
-                self._counts.accepted += len(kept) - 1
-                outputs.append(self._output(request, kept, logprobs, scores, at))
-                at += draws
-                request.computed = len(request.tokens) - 1
-            else:
-                request.computed += turn.count
-            self.scheduler.remember(request)
-        self._propose(turns, batch)
+        table.tokens[rows, places] = tokens
+        outputs, kept = self._outputs(plan, tokens, logprobs, scored.scores)
+        table.advance(plan, kept)
+        self._counts.generated_tokens += int(kept.sum())
+        self.scheduler.remember(plan)
+        self._propose(plan, batch)
         for output in outputs:
             if output.finished:
                 self.abort(output.request)
                 self._counts.finished += 1
         return outputs
 
-    def _draw(
-        self, scores: torch.Tensor, requests: list[Request], places: list[int]
-    ) -> samplers.Drawn:
-        """Draw from each row of scores as its request wants it."""
-        asked = [request.sampling for request in requests]
-        numbers = samplers.uniform(
-            np.array([request.seed for request in requests], dtype=np.uint64),
-            np.array(places, dtype=np.uint64),
-        )
-        device = scores.device
+    def _outputs(
+        self,
+        plan: Plan,
+        tokens: list[int],
+        logprobs: list[float],
+        scores: torch.Tensor,
+    ) -> tuple[list[Output], Ints]:
+        """Append what was drawn to each text; say that, and how much of it was kept.
+
+        Shapes:
+            tokens, logprobs: [M]; scores: [M, V]; returns as many outputs as requests
+            write, and [B].
+        """
+        is_guessing = self.settings.speculation != "none"
+        outputs, kept, start = [], plan.draws.tolist(), 0
+        for place, draws in enumerate(kept):
+            if not draws:
+                continue
+            request, new = plan.requests[place], tokens[start : start + draws]
+            if is_guessing:
+                new = self._accept(new, request.proposed)
+            finished = None
+            is_full = len(request.tokens) + len(new) >= request.longest
+            if is_full or not request.stops.isdisjoint(new):
+                new, finished = request.end(new)
+            request.tokens += new
+            kept[place] = count = len(new)
+            most, top = request.sampling.logprobs, None
+            if most is not None:
+                top = samplers.most_likely(scores[start : start + count], most)
+            outputs.append(
+                Output(
+                    request=request.id,
+                    tokens=new,
+                    logprobs=logprobs[start : start + count],
+                    top=top,
+                    finished=finished,
+                    cached=request.found or 0,
+                )
+            )
+            start += draws
+        return outputs, np.array(kept, dtype=np.int64)
+
+    def _draw(self, scored: Scored, rows: Ints, places: Ints) -> samplers.Drawn:
+        """Draw from each row of scores as its request wants it. Shapes: [M, V], [M]."""
+        table, device = self.scheduler.rows, self.runner.device
+        numbers = samplers.uniform(table.seed[rows], places.astype(np.uint64))
         return samplers.draw(
-            scores,
-            torch.tensor([each.temperature for each in asked], device=device),
-            torch.tensor([each.top_p for each in asked], device=device),
+            scored,
+            torch.from_numpy(table.temperature[rows]).to(device),
+            torch.from_numpy(table.top_p[rows]).to(device),
             torch.from_numpy(numbers).to(device),
         )
 
-    def _output(
-        self,
-        request: Request,
-        kept: list[int],
-        logprobs: list[float],
-        scores: torch.Tensor,
-        at: int,
-    ) -> Output:
-        """Append tokens up to the first that ends the text; theirs begin at `at`."""
-        finished: Literal["stop", "length"] | None = None
-        room = request.longest - len(request.tokens)
-        for end, token in enumerate(kept, start=1):
-            if token in request.stops:
-                finished = "stop"
-            elif end == room:
-                finished = "length"
-            if finished:
-                kept = kept[:end]
-                break
-        request.tokens += kept
-        self._counts.generated_tokens += len(kept)
-        most, end = request.sampling.logprobs, at + len(kept)
-        return Output(
-            request=request.id,
-            tokens=kept,
-            logprobs=logprobs[at:end],
-            top=None if most is None else samplers.most_likely(scores[at:end], most),
-            finished=finished,
-            cached=request.found or 0,
-        )
+    def _accept(self, drawn: list[int], proposed: list[int]) -> list[int]:
+        """Keep the guesses that came true, and count them."""
+        kept = speculate.accept(drawn, proposed)
+        self._counts.proposed += len(proposed)
+        self._counts.accepted += len(kept) - 1
+        return kept
 
-    def _propose(self, turns: list[Turn], batch: Batch) -> None:
+    def _propose(self, plan: Plan, batch: Batch) -> None:
         """Guess what comes next, for the next step to judge."""
         if self.settings.speculation == "ngram":
-            for turn in turns:
-                request = turn.request
+            for request in plan.requests:
                 request.proposed = request.echo.propose(
                     request.tokens, self.settings.proposals
                 )
         elif self.settings.speculation == "mtp":
-            self._propose_with_mtp(turns, batch)
+            self._propose_with_mtp(plan, batch)
 
-    def _propose_with_mtp(self, turns: list[Turn], batch: Batch) -> None:
-        following: list[int] = []  # the token after each of the step's tokens
-        writing: list[Request] = []
-        chosen: list[int] = []  # the last good token of each request that writes
-        for turn in turns:
-            request, new = turn.request, turn.count + len(turn.proposed)
-            after = request.tokens[turn.start + 1 : turn.start + new + 1]
-            if turn.draws:
-                writing.append(request)
-                chosen.append(len(following) + len(after) - 1)
-            following += after + [0] * (new - len(after))
-        device = self.model.device
-        scores = self.runner.guesses(
+    def _propose_with_mtp(self, plan: Plan, batch: Batch) -> None:
+        table, device = self.scheduler.rows, self.runner.device
+        own, after = plan.rows[plan.owners], plan.positions + 1
+        # The token after each of the step's tokens, where it is good.
+        following = np.where(after < table.length[own], table.tokens[own, after], 0)
+        writing = plan.draws > 0
+        rows = plan.rows[writing]
+        length = table.length[rows]
+        good = np.minimum(plan.counts[writing], length - plan.starts[writing] - 1)
+        scored = self.runner.guesses(
             batch,
-            torch.tensor(following, device=device),
-            torch.tensor(chosen, dtype=torch.long, device=device),
+            torch.from_numpy(following).to(device),
+            torch.from_numpy(plan.firsts[writing] + good - 1).to(device),
         )
-        places = [len(request.tokens) for request in writing]
-        drawn = self._draw(scores, writing, places).tokens.tolist()
-        for request, token in zip(writing, drawn, strict=True):
-            request.proposed = [token]
+        drawn = self._draw(scored, rows, length).tokens.tolist()
+        for place, token in zip(writing.nonzero()[0].tolist(), drawn, strict=True):
+            plan.requests[place].proposed = [token]

@@ -5,7 +5,7 @@ attention must know who is who: sequences with about as many new tokens form a
 rectangle, which attends to its own blocks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,15 +19,14 @@ from sparrow.model import Sparrow, attend, packed, rope
 from sparrow.model.joined import JoinedStep, is_original, mix_latents
 from sparrow.model.joined_parts import Matrix, Mix
 from sparrow.model.mtp import MultiTokenPrediction
-from sparrow.model.native_step import NativeStep, Texts, can_step
+from sparrow.model.native_step import NativeStep, Scored, Texts, can_step
 from sparrow.quant import joined, native
 from sparrow.quant.native_step import HeadsStep, heads_step, look_back
 from sparrow.serve.paged import Group, PagedCache, Window
-from sparrow.serve.scheduler import Turn
+from sparrow.serve.rows import Ints, Plan, Rows
+from sparrow.serve.sampling import judge
 
 __all__ = ["Batch", "Runner"]
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +60,7 @@ class Runner:
     def __init__(
         self, model: Sparrow, blocks: int, block_size: int, *, has_mtp: bool = False
     ) -> None:
-        self.model = model
+        self.model, self.device = model, model.device
         layers = model.config.num_hidden_layers + has_mtp
         self.pages = PagedCache(
             model.config.replace(num_hidden_layers=layers),
@@ -77,13 +76,13 @@ class Runner:
         self.heads: HeadsStep | None = None  # the same with grouped-query attention
         self.head: Matrix = model.logits
         if is_original(model):
-            self.head = joined.join_floats((model.lm_head,))
             if can_step(model):
                 self.native = NativeStep(model, has_mtp=has_mtp)
             else:
                 is_gqa = model.config.attention == "gqa"
                 join = joined.join_floats if is_gqa and native.library() else None
                 keep = packed.keep
+                self.head = joined.join_floats((model.lm_head,))
                 self.joined = JoinedStep(model, keep, join=join, has_mtp=has_mtp)
         elif joined.can_join(model):
             self.joined = JoinedStep(model, join=joined.join)
@@ -91,43 +90,41 @@ class Runner:
             self.heads = heads_step(self.joined, self.pages.buffers)
         self.hidden = torch.empty(0)  # of the last step, for the MTP module: [N, D]
 
-    def batch(self, turns: Sequence[Turn], table: Ints) -> Batch:
+    def batch(self, plan: Plan, table: Rows) -> Batch:
         """Lay the tokens of one step side by side."""
-        tokens: list[int] = []
-        for turn in turns:
-            tokens += turn.request.tokens[turn.start : turn.start + turn.count]
-            tokens += turn.proposed
-        start = np.array([turn.start for turn in turns])
-        count = np.array([turn.count + len(turn.proposed) for turn in turns])
-        draws = np.array([turn.draws for turn in turns])
-        rows = table[[turn.row for turn in turns]]
-        first = count.cumsum() - count  # place of each request's first token
-        position, size = spread(start, count), self.pages.block_size
-        owner = np.repeat(np.arange(len(turns)), count)
-        block = rows[owner, position // size]
-        size_class = np.frexp(count)[1]  # 1, 2 to 3, 4 to 7, …
+        size, owners, position = self.pages.block_size, plan.owners, plan.positions
+        own = plan.rows[owners]
+        block = table.blocks[own, position // size]
+        tokens, positions = table.tokens[own, position], self._tensor(position)
         pages = position.max() // size + 1
-        positions = self._tensor(position)
         return Batch(
-            tokens=torch.tensor(tokens, device=self.model.device),
+            tokens=self._tensor(tokens),
             positions=positions,
             slots=self._tensor(block * size + position % size),
-            owners=self._tensor(owner),
-            drawn_from=self._tensor(spread(first + count - draws, draws)),
+            owners=self._tensor(owners),
+            drawn_from=self._tensor(plan.drawn_from),
             texts=Texts(
-                begins=self._tensor(np.append(first, count.sum())),
-                firsts=self._tensor(np.zeros_like(first)),
+                begins=self._tensor(np.append(plan.firsts, len(tokens))),
+                firsts=self._tensor(np.zeros_like(plan.firsts)),
                 columns=positions,
                 positions=positions,
-                tables=self._tensor(np.ascontiguousarray(rows[:, :pages])),
+                tables=self._tensor(table.blocks[plan.rows, :pages]),
             ),
-            groups=[]
-            if self.native is not None or self.heads is not None
-            else [
-                self._group(first[own], start[own], count[own], rows[own])
-                for own in (size_class == each for each in np.unique(size_class))
-            ],
+            groups=[] if self._is_native() else self._groups(plan, table),
         )
+
+    def _groups(self, plan: Plan, table: Rows) -> list[Group]:
+        """Rectangles of requests with about as many new tokens."""
+        size_class = np.frexp(plan.counts)[1]  # 1, 2 to 3, 4 to 7, …
+        rows = table.blocks[plan.rows]
+        return [
+            self._group(plan.firsts[own], plan.starts[own], plan.counts[own], rows[own])
+            for own in (size_class == each for each in np.unique(size_class))
+        ]
+
+    def _is_native(self) -> bool:
+        """Whether a step is one call of compiled code."""
+        return self.native is not None or self.heads is not None
 
     def _group(self, first: Ints, start: Ints, count: Ints, rows: Ints) -> Group:
         """One rectangle."""
@@ -142,20 +139,19 @@ class Runner:
         )
 
     def _tensor(self, array: NDArray[np.int64] | NDArray[np.bool_]) -> Tensor:
-        return torch.from_numpy(array).to(self.model.device)
+        return torch.from_numpy(array).to(self.device)
 
-    def scores(self, batch: Batch) -> Tensor:
+    def scores(self, batch: Batch) -> Scored:
         """Read a step's tokens; score what may come after those that are drawn from.
 
         Shapes:
-            returns [M, V].
+            returns [M, V] and what belongs to it.
         """
         model = self.model
         if self.native is not None:
             buffers = self.pages.buffers
             self.hidden = self.native.hidden(batch.tokens, batch.texts, buffers)
-            with runtime.fast_matmul():
-                return self.head(self.hidden[batch.drawn_from])
+            return self.native.scores(self.hidden, batch.drawn_from)
         if self.heads is not None:
             self.hidden = self.heads.hidden(
                 batch.tokens,
@@ -164,7 +160,7 @@ class Runner:
                 batch.owners,
                 batch.texts.tables,
             )
-            return self.head(self.hidden[batch.drawn_from])
+            return judge(self.head(self.hidden[batch.drawn_from]))
         if self.joined is None:
             self.hidden = self._one_by_one(
                 batch,
@@ -175,13 +171,13 @@ class Runner:
                     cache=Window(self.pages, batch.slots[group.where], group.table),
                 ),
             )
-            return self.head(self.hidden[batch.drawn_from])
+            return judge(self.head(self.hidden[batch.drawn_from]))
         with runtime.fast_matmul():
             mix = self._mix(batch)
             self.hidden = self.joined.hidden(batch.tokens, batch.positions, mix)
-            return self.head(self.hidden[batch.drawn_from])
+            return judge(self.head(self.hidden[batch.drawn_from]))
 
-    def guesses(self, batch: Batch, following: Tensor, chosen: Tensor) -> Tensor:
+    def guesses(self, batch: Batch, following: Tensor, chosen: Tensor) -> Scored:
         """Score what may come two tokens after some tokens of the last step.
 
         Args:
@@ -190,7 +186,7 @@ class Runner:
             chosen: places in the step's list of tokens.
 
         Shapes:
-            following: [N]; chosen: [M]; returns [M, V].
+            following: [N]; chosen: [M]; returns [M, V] and what belongs to it.
 
         Source: arXiv:2412.19437, sections 2.2 and 5.4.3.
         """
@@ -199,8 +195,7 @@ class Runner:
             deeper = self.native.further(
                 self.hidden, following, further, self.pages.buffers
             )
-            with runtime.fast_matmul():
-                return self.head(deeper[chosen])
+            return self.native.scores(deeper, chosen)
         model, module = self.model, self.model.mtp[0]
         assert isinstance(module, MultiTokenPrediction)
         positions = batch.positions + 1
@@ -217,11 +212,11 @@ class Runner:
                     Window(self.pages, batch.slots[group.where], group.table),
                 ),
             )
-            return self.head(deeper[chosen])
+            return judge(self.head(deeper[chosen]))
         with runtime.fast_matmul():
             mix = self._mix(batch)
             deeper = self.joined.further(self.hidden, following, positions, mix)
-            return self.head(deeper[chosen])
+            return judge(self.head(deeper[chosen]))
 
     def _one_by_one(self, batch: Batch, read: Callable[[Group], Tensor]) -> Tensor:
         """Let the model read each rectangle; the states of all tokens, [N, D]."""
@@ -280,9 +275,3 @@ def _to_heads(config: Config, query: Tensor, rows: Tensor, visible: Tensor) -> T
     scale = rope.attention_scale(config, config.head_dim)
     with runtime.fast_matmul("mkl"):  # it reads keys and values where they lie
         return attend.attend_fused(query, key, value, visible, scale=scale)
-
-
-def spread(start: Ints, count: Ints) -> Ints:
-    """Count on from each start: [5, 9] and [3, 1] give [5, 6, 7, 9]."""
-    first = count.cumsum() - count
-    return np.arange(count.sum()) + np.repeat(start - first, count)

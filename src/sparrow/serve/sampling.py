@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sparrow.errors import UsageError
 from sparrow.language import _
+from sparrow.model.native_step import Scored
 
 __all__ = ["MOST_LOGPROBS", "Drawn", "Sampling", "draw", "uniform"]
 
@@ -98,20 +99,29 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) -> Drawn:
+def judge(logits: Tensor) -> Scored:
+    """Find the most likely tokens; the plain twin of `NativeStep.scores`.
+
+    Shapes:
+        logits: [M, V].
+    """
+    scores = logits.float()
+    return Scored(scores, likeliest(scores), scores.logsumexp(dim=-1))
+
+
+def draw(scored: Scored, temperature: Tensor, top_p: Tensor, uniform: Tensor) -> Drawn:
     """Draw one token for each row, each in its own way.
 
     Args:
-        logits: scores of every token.
+        scored: scores of every token.
         temperature: of each row; 0 takes the most likely token.
         top_p: of each row: keep the most likely tokens that together reach it.
         uniform: the random number of each row.
 
     Shapes:
-        logits: [M, V]; temperature, top_p, uniform: [M]; see `Drawn`.
+        scored: [M, V]; temperature, top_p, uniform: [M]; see `Drawn`.
     """
-    scores = logits.float()
-    tokens = likeliest(scores)
+    scores, tokens, total = scored
     rows = temperature.nonzero()[:, 0]
     if len(rows):
         scaled = scores[rows] / temperature[rows, None]
@@ -120,9 +130,9 @@ def draw(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) ->
         # Times the last sum, which rounding leaves a little off one.
         wanted = uniform[rows, None].to(reached.dtype) * reached[:, -1:]
         drawn = torch.searchsorted(reached, wanted, right=True)[:, 0]
-        tokens[rows] = drawn.clamp(max=logits.shape[-1] - 1)
+        tokens = tokens.index_copy(0, rows, drawn.clamp(max=scores.shape[-1] - 1))
     chosen = scores.gather(-1, tokens[:, None])[:, 0]
-    return Drawn(tokens, chosen - scores.logsumexp(dim=-1))
+    return Drawn(tokens, chosen - total)
 
 
 def likeliest(scores: Tensor) -> Tensor:

@@ -9,14 +9,18 @@ later; what it has written is read once more.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from sparrow.serve.blocks import BlockPool, Content
+from sparrow.serve.rows import Ints, Plan, Rows
 from sparrow.serve.sampling import Sampling
 from sparrow.serve.speculate import Echo
 
-__all__ = ["Request", "Scheduler", "Turn", "share_budget"]
+__all__ = ["Finished", "Request", "Scheduler", "share_budget"]
+
+Finished = Literal["stop", "length"]
 
 
 def share_budget(needs: Sequence[int], budget: int) -> list[int]:
@@ -55,30 +59,19 @@ class Request:
     sampling: Sampling
     seed: int
     stops: frozenset[int]
-    row: int | None = None  # its place in the tables while it runs
-    computed: int = 0  # tokens whose rows are in the cache
-    found: int | None = None  # those that were there when it first ran
+    row: int | None = None  # of `Rows` while it runs
+    found: int | None = None  # tokens that were in the cache when it first ran
     blocks: list[int] = field(default_factory=list)
     contents: list[Content] = field(default_factory=list)  # of its full blocks
     proposed: list[int] = field(default_factory=list)
     echo: Echo = field(default_factory=Echo)
 
-    @property
-    def needs(self) -> int:
-        """Tokens that are not in the cache yet."""
-        return len(self.tokens) - self.computed
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Turn:
-    """What a request gets in one step."""
-
-    request: Request
-    row: int  # of the table of blocks
-    start: int  # the place of its first token that is read now
-    count: int  # tokens that are read
-    proposed: list[int]  # guesses behind its last token
-    draws: int  # tokens to be drawn: none while the prompt is being read
+    def end(self, new: list[int]) -> tuple[list[int], Finished]:
+        """The new tokens up to the first that ends the text, and why it ends there."""
+        new = new[: self.longest - len(self.tokens)]
+        ends = (place for place, token in enumerate(new, 1) if token in self.stops)
+        end = next(ends, None)
+        return (new, "length") if end is None else (new[:end], "stop")
 
 
 class Scheduler:
@@ -97,42 +90,63 @@ class Scheduler:
         self.pool, self.token_budget = pool, token_budget
         self.waiting: deque[Request] = deque()
         self.running: list[Request] = []  # oldest first
-        self.rows = list(range(max_batch))[::-1]  # of the table that nobody has
-        self.table = np.zeros((max_batch, max_blocks), dtype=np.int64)
+        self.rows = Rows(max_batch, max_blocks, pool.block_size)
         self.preemptions = self.cached_tokens = 0
 
-    def plan(self) -> list[Turn]:
+    def plan(self) -> Plan:
         """Give each request its part of the next step."""
         self._admit()
-        counts = share_budget([each.needs for each in self.running], self.token_budget)
-        left = self.token_budget - sum(counts)
-        turns = []
-        for request, count in zip(list(self.running), counts, strict=True):
-            if not count or request.row is None:
+        requests, table = list(self.running), self.rows
+        rows = np.array([each.row for each in requests], dtype=np.int64)
+        starts = table.computed[rows]
+        needs = table.length[rows] - starts
+        shared = share_budget(needs.tolist(), self.token_budget)
+        counts = np.array(shared, dtype=np.int64)
+        draws = ((counts == needs) & (counts > 0)).astype(np.int64)
+        guesses = self._guesses(requests, draws, self.token_budget - sum(shared))
+        counts, draws = counts + guesses, draws + guesses
+        ends = starts + counts
+        for place in (ends > table.room[rows]).nonzero()[0].tolist():
+            if requests[place].row is not None:
+                self._make_room(requests[place], int(ends[place]))
+        # Those that lost their blocks are out, and those that got nothing.
+        going = counts > 0
+        if len(self.running) < len(requests):
+            going &= np.array([each.row is not None for each in requests])
+        if not going.all():
+            requests = [requests[place] for place in going.nonzero()[0].tolist()]
+            rows, starts, counts, draws = (
+                each[going] for each in (rows, starts, counts, draws)
+            )
+        return Plan(
+            requests=requests, rows=rows, starts=starts, counts=counts, draws=draws
+        )
+
+    def _guesses(self, requests: Sequence[Request], draws: Ints, left: int) -> Ints:
+        """How many guesses of each are judged; they are laid behind its text. [B]."""
+        guesses = np.zeros_like(draws)
+        for place in [at for at, each in enumerate(requests) if each.proposed]:
+            if not draws[place]:
                 continue
-            proposed: list[int] = []
-            if request.proposed and count == request.needs:
-                room = request.longest - len(request.tokens) - 1
-                proposed = request.proposed[: max(0, min(left, room))]
-                left -= len(proposed)
-            if self._make_room(request, request.computed + count + len(proposed)):
-                draws = 1 + len(proposed) if count == request.needs else 0
-                turns.append(
-                    Turn(
-                        request=request,
-                        row=request.row,
-                        start=request.computed,
-                        count=count,
-                        proposed=proposed,
-                        draws=draws,
-                    )
-                )
-        return turns
+            request = requests[place]
+            length = len(request.tokens)
+            most = max(0, min(left, request.longest - length - 1))
+            request.proposed = request.proposed[:most]
+            guesses[place] = count = len(request.proposed)
+            self.rows.tokens[request.row, length : length + count] = request.proposed
+            left -= count
+        return guesses
 
     def _admit(self) -> None:
         """Let those that wait run, first come, first served, while there is room."""
-        used = sum(each.needs for each in self.running)
-        while self.waiting and self.rows and used < self.token_budget:
+        if not self.waiting:
+            return
+        table = self.rows
+        used = sum(
+            int(table.length[each.row] - table.computed[each.row])
+            for each in self.running
+        )
+        while self.waiting and table.free and used < self.token_budget:
             request = self.waiting[0]
             # The last token is never found: its scores are needed.
             found = self.pool.longest_prefix(request.tokens[:-1])
@@ -142,39 +156,37 @@ class Scheduler:
                 return
             self.waiting.popleft()
             self.pool.share(found)
-            request.row = self.rows.pop()
-            request.computed = len(found) * self.pool.block_size
-            self.cached_tokens += request.computed
+            computed = len(found) * self.pool.block_size
+            request.row = table.take(
+                request.tokens, computed, request.sampling, request.seed
+            )
+            self.cached_tokens += computed
             if request.found is None:
-                request.found = request.computed
+                request.found = computed
             request.contents = [self._content(block) for block in found]
-            self._extend(request, found)
-            self._extend(request, self.pool.allocate(needed))
+            self._extend(request, found + self.pool.allocate(needed))
             self.running.append(request)
-            used += request.needs
+            used += len(request.tokens) - computed
 
     def _content(self, block: int) -> Content:
         content = self.pool.contents[block]
         assert content is not None, "a block that is found holds something"
         return content
 
-    def _make_room(self, request: Request, tokens: int) -> bool:
-        """Find blocks for so many tokens; whether the request may run."""
-        if tokens <= len(request.blocks) * self.pool.block_size:
-            return True
+    def _make_room(self, request: Request, tokens: int) -> None:
+        """Find blocks for so many tokens; the youngest may lose theirs for it."""
         missing = self.pool.blocks_for(tokens) - len(request.blocks)
         while missing > self.pool.free_blocks:
             victim = self.running[-1]
             self.preempt(victim)
             if victim is request:
-                return False
+                return
         self._extend(request, self.pool.allocate(missing))
-        return True
 
     def _extend(self, request: Request, blocks: list[int]) -> None:
-        start = len(request.blocks)
+        assert request.row is not None, "only who runs has blocks"
+        self.rows.extend(request.row, len(request.blocks), blocks)
         request.blocks += blocks
-        self.table[request.row, start : len(request.blocks)] = blocks
 
     def preempt(self, request: Request) -> None:
         """Send a running request back to wait; what it wrote will be read again."""
@@ -189,15 +201,23 @@ class Scheduler:
             return
         self.running.remove(request)
         self.pool.free(request.blocks)
-        self.rows.append(request.row)
+        self.rows.free.append(request.row)
         request.row, request.blocks, request.contents = None, [], []
-        request.computed, request.proposed = 0, []
+        request.proposed = []
 
-    def remember(self, request: Request) -> None:
-        """Note what each block holds that has become full."""
-        size = self.pool.block_size
-        while (end := (len(request.contents) + 1) * size) <= request.computed:
-            before = request.contents[-1] if request.contents else None
-            block = request.blocks[len(request.contents)]
-            piece = request.tokens[end - size : end]
-            request.contents.append(self.pool.remember(block, before, piece))
+    def remember(self, plan: Plan) -> None:
+        """Note what each block holds that a step has filled."""
+        if not self.pool.prefix_cache:
+            return
+        table, size = self.rows, self.pool.block_size
+        is_full = table.computed[plan.rows] - table.noted[plan.rows] >= size
+        for place in is_full.nonzero()[0].tolist():
+            request = plan.requests[place]
+            for number in range(
+                len(request.contents), table.computed[request.row] // size
+            ):
+                before = request.contents[-1] if request.contents else None
+                piece = request.tokens[number * size : (number + 1) * size]
+                block = request.blocks[number]
+                request.contents.append(self.pool.remember(block, before, piece))
+            table.noted[request.row] = len(request.contents) * size

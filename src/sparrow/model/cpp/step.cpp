@@ -4,17 +4,16 @@
 // hands to the next stays in the memory nearest to the processor, nobody waits for
 // anybody, and a text's numbers are the same to the last bit whoever else is there.
 
-#include <algorithm>
 #include <cfloat>
-#include <cmath>
-#include <cstring>
-#include <vector>
 
-#include "product.h"
+#include "registers.h"
+#include "scores.h"
 
 namespace {
 
 constexpr int HEADS = 4;          // heads that read a row of the cache together
+constexpr int COLUMNS = LANES / HEADS;  // rows of the cache that are read together
+constexpr int64_t AHEAD = 16;     // rows of the cache that are fetched in good time
 constexpr int64_t AT_ONCE = 128;  // tokens that go through a layer together
 
 struct FeedForward {
@@ -40,60 +39,22 @@ struct Batch {
   int64_t texts, pages, block;
   const int64_t* begins;   // place of each text's first token, and the end: [texts + 1]
   const int64_t* firsts;   // first column of each text that is not empty: [texts]
-  const int64_t* columns;  // where in its text's cache a token stands: [N]
+  const int64_t *columns, *positions;  // where in the cache, in its text: [N]
   const int64_t* tables;   // blocks of each text: [texts, pages]
-  const float* turn;       // cosine and sine: [N, turned / 2, 2]
+  const int64_t* tokens;   // [N]; none: their states are given
+  const float* embedding;  // [vocabulary, width]
+  const float* turn;       // cosine and sine: [positions, turned / 2, 2]
+  const float* scale;      // of the last norm: [width]
 };
 
 // Room for the numbers of one piece of work; it is kept from call to call.
 struct Room {
   std::vector<float> x, joint, mixed, inner, sorted, answers, scores, weights;
-  std::vector<const float*> past;
-  std::vector<int64_t> chosen, order;
+  std::vector<int64_t> past, starts, chosen, order;
 };
 
-float* at_least(std::vector<float>& room, int64_t size) {
-  if (static_cast<int64_t>(room.size()) < size) room.resize(size);
-  return room.data();
-}
-
-// e^x between -87 and 88, within two units in the last place; a loop of it becomes wide.
-inline float exponential(float x) {
-  x = std::min(std::max(x, -87.0f), 88.0f);
-  const float whole = std::nearbyint(x * 1.44269504f);
-  const float rest = x - whole * 0.693359375f + whole * 2.12194440e-4f;
-  float sum = 1.0f / 5040;
-  for (const float each : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f})
-    sum = sum * rest + each;
-  const int32_t bits = (static_cast<int32_t>(whole) + 127) << 23;
-  float power;
-  std::memcpy(&power, &bits, sizeof power);
-  return sum * power;
-}
-
-// The sums of four registers, side by side.
-inline Four totals(const Lanes (&each)[HEADS]) {
-  typedef int Places __attribute__((vector_size(16)));
-  Four part[HEADS] = {};
-  for (int head = 0; head < HEADS; head++)
-    for (int i = 0; i < LANES / 4; i++)
-      part[head] += reinterpret_cast<const Four*>(&each[head])[i];
-  Four pair[2];
-  for (int i = 0; i < 2; i++)
-    pair[i] = __builtin_shuffle(part[2 * i], part[2 * i + 1], Places{0, 4, 2, 6}) +
-              __builtin_shuffle(part[2 * i], part[2 * i + 1], Places{1, 5, 3, 7});
-  return __builtin_shuffle(pair[0], pair[1], Places{0, 1, 4, 5}) +
-         __builtin_shuffle(pair[0], pair[1], Places{2, 3, 6, 7});
-}
-
-// RMSNorm without its scale.
-inline void unit(const float* x, int64_t width, float eps, float* to) {
-  float squares = 0;
-#pragma omp simd reduction(+ : squares)
-  for (int64_t i = 0; i < width; i++) squares += x[i] * x[i];
-  const float times = 1.0f / std::sqrt(squares / static_cast<float>(width) + eps);
-  for (int64_t i = 0; i < width; i++) to[i] = x[i] * times;
-}
+// Rows of the cache, filled up to whole registers of scores.
+inline int64_t filled(int64_t count) { return (count + COLUMNS - 1) / COLUMNS * COLUMNS; }
 
 // Turn the queries and the key of one token, and keep its row.
 void turn_and_keep(const Layer& layer, const Sizes& s, const float* turn, float* joint,
@@ -110,37 +71,57 @@ void turn_and_keep(const Layer& layer, const Sizes& s, const float* turn, float*
   std::memcpy(row + s.rank, pair - s.turned, s.turned * sizeof(float));
 }
 
-// Four heads of one token look at `count` rows.
-// query: [4, rank + turned]; scores: room for [count, 4]; mixed: [4, rank].
-void mix(const Sizes& s, const float* query, const float* const* past, int64_t count,
-         float* scores, float* mixed) {
+// Four heads of one token look at `count` rows, as many at a time as fill a register.
+// rows: of the layer; query: [4, rank + turned]; past: where in `rows` each begins,
+// filled up; scores: room for [count, 4], filled up; mixed: [4, rank].
+void mix(const Sizes& s, const float* rows, const float* query, const int64_t* past,
+         int64_t count, float* scores, float* mixed) {
   const int64_t features = s.rank + s.turned;
-  float most[HEADS] = {-FLT_MAX, -FLT_MAX, -FLT_MAX, -FLT_MAX}, sum[HEADS] = {};
-  for (int64_t c = 0; c < count; c++) {
-    Lanes fit[HEADS] = {};
-    for (int64_t i = 0; i < features; i += LANES)
+  const int64_t all = filled(count) * HEADS;
+  Lanes most = Lanes{} - FLT_MAX, sum = {};  // lane l: of head l % 4
+  for (int64_t c = 0; c < count; c += COLUMNS) {
+    Lanes fit[LANES] = {};
+    for (int64_t i = 0; i < features; i += LANES) {
+      Lanes asked[HEADS];
 #pragma GCC unroll 4
       for (int head = 0; head < HEADS; head++)
-        fit[head] += lanes(query + head * features + i) * lanes(past[c] + i);
-    const Four score = totals(fit);
-    for (int head = 0; head < HEADS; head++) {
-      scores[c * HEADS + head] = score[head];
-      most[head] = std::max(most[head], score[head]);
+        asked[head] = lanes(query + head * features + i);
+#pragma GCC unroll 4
+      for (int own = 0; own < COLUMNS; own++) {
+        const Lanes row = lanes(rows + past[c + own] + i);
+        __builtin_prefetch(rows + past[c + own + AHEAD] + i);
+#pragma GCC unroll 4
+        for (int head = 0; head < HEADS; head++)
+          fit[own * HEADS + head] += asked[head] * row;
+      }
     }
+    lanes(scores + c * HEADS) = totals(fit);
   }
-  for (int64_t c = 0; c < count; c++)
+  // What was filled up counts for nothing: beside one, e^-60 is lost in rounding.
+  std::fill(scores + count * HEADS, scores + all, -FLT_MAX);
+  for (int64_t each = 0; each < all; each += LANES) {
+    const Lanes found = lanes(scores + each);
+    most = found > most ? found : most;
+  }
+#pragma GCC unroll 4
+  for (int apart = HEADS; apart < LANES; apart *= 2) {
+    const Lanes other = turned(most, apart);
+    most = other > most ? other : most;
+  }
+  for (int64_t each = 0; each < all; each += LANES) {
 #pragma omp simd
-    for (int head = 0; head < HEADS; head++) {
-      float& own = scores[c * HEADS + head];
-      own = exponential(own - most[head]);
-      sum[head] += own;
-    }
+    for (int lane = 0; lane < LANES; lane++)
+      scores[each + lane] = exponential(scores[each + lane] - most[lane]);
+    sum += lanes(scores + each);
+  }
+#pragma GCC unroll 4
+  for (int apart = HEADS; apart < LANES; apart *= 2) sum += turned(sum, apart);
   for (int64_t i = 0; i < s.rank; i += PANEL) {
     Lanes mean[HEADS][2];
 #pragma GCC unroll 4
     for (int head = 0; head < HEADS; head++) mean[head][0] = mean[head][1] = Lanes{};
     for (int64_t c = 0; c < count; c++) {
-      const Lanes left = lanes(past[c] + i), right = lanes(past[c] + i + LANES);
+      const Lanes left = lanes(rows + past[c] + i), right = lanes(rows + past[c] + i + LANES);
 #pragma GCC unroll 4
       for (int head = 0; head < HEADS; head++) {
         mean[head][0] += scores[c * HEADS + head] * left;
@@ -172,8 +153,9 @@ void swiglu(const FeedForward& part, const float* x, int64_t x_step, int64_t row
 void choose(const Layer& layer, const Sizes& s, const float* logits, int64_t* chosen,
             float* weights, float* score) {
   float* wish = score + s.experts;
+#pragma omp simd
   for (int64_t e = 0; e < s.experts; e++) {
-    score[e] = 1.0f / (1.0f + std::exp(-logits[e]));
+    score[e] = 1.0f / (1.0f + exponential(-logits[e]));
     wish[e] = score[e] + layer.bias[e];
   }
   float sum = s.tiny;
@@ -219,26 +201,37 @@ void ask_experts(const Layer& layer, const Sizes& s, const float* x, int64_t wid
   }
 }
 
+// Where the rows lie at which the tokens from `begin` to `end` look: text after text,
+// each filled up, and more behind the last, which are fetched and not read.
+void find_past(const Sizes& s, const Batch& batch, int64_t text, int64_t begin,
+               int64_t end, Room& room) {
+  room.past.clear(), room.starts.clear();
+  for (int64_t at = begin; at < end; at = batch.begins[++text]) {
+    const int64_t* table = batch.tables + text * batch.pages;
+    const int64_t stop = std::min(end, batch.begins[text + 1]);
+    const int64_t first = batch.firsts[text], last = batch.columns[stop - 1];
+    room.starts.push_back(room.past.size());
+    for (int64_t c = first; c <= last; c++) {
+      const int64_t slot = table[c / batch.block] * batch.block + c % batch.block;
+      room.past.push_back(slot * (s.rank + s.turned));
+    }
+    const int64_t count = last + 1 - first;
+    room.past.insert(room.past.end(), filled(count) - count, room.past.back());
+  }
+  room.past.insert(room.past.end(), AHEAD, room.past.back());
+}
+
 // One text's new tokens from `begin` to `end` look at all of it up to their own place.
 void attend(const Layer& layer, const Sizes& s, const Batch& batch, int64_t text,
-            int64_t begin, int64_t end, float* joint, float* mixed, Room& room) {
+            const int64_t* past, int64_t begin, int64_t end, float* joint, float* mixed,
+            Room& room) {
   const int64_t features = s.rank + s.turned, wide = layer.joint.wide();
-  const int64_t* table = batch.tables + text * batch.pages;
-  const int64_t first = batch.firsts[text], last = batch.columns[end - 1];
-  room.past.resize(last + 1 - first);
-  for (int64_t c = first, until; c <= last; c = until) {
-    const int64_t page = c / batch.block, begin = page * batch.block;
-    until = std::min(last + 1, begin + batch.block);
-    const float* row = layer.rows + (table[page] * batch.block - begin) * features;
-    for (int64_t each = c; each < until; each++)
-      room.past[each - first] = row + each * features;
-  }
-  float* scores = at_least(room.scores, HEADS * (features + last + 1 - first));
-  float* query = scores + HEADS * (last + 1 - first);
-  for (int64_t n = begin; n < end; n++, joint += wide)
-    turn_and_keep(layer, s, batch.turn + n * s.turned, joint,
-                  const_cast<float*>(room.past[batch.columns[n] - first]));
-  joint -= (end - begin) * wide;
+  const int64_t first = batch.firsts[text], most = batch.columns[end - 1] + 1 - first;
+  float* scores = at_least(room.scores, HEADS * (features + filled(most)));
+  float* query = scores + HEADS * filled(most);
+  for (int64_t n = begin; n < end; n++)
+    turn_and_keep(layer, s, batch.turn + batch.positions[n] * s.turned, joint + (n - begin) * wide,
+                  layer.rows + past[batch.columns[n] - first]);
   for (int64_t n = begin; n < end; n++, joint += wide, mixed += s.heads * s.rank)
     for (int64_t head = 0; head < s.heads; head += HEADS) {
       for (int64_t own = 0; own < HEADS; own++) {
@@ -247,7 +240,7 @@ void attend(const Layer& layer, const Sizes& s, const Batch& batch, int64_t text
         from = joint + s.heads * s.rank + (head + own) * s.turned;
         std::memcpy(query + own * features + s.rank, from, s.turned * sizeof(float));
       }
-      mix(s, query, room.past.data(), batch.columns[n] - first + 1, scores,
+      mix(s, layer.rows, query, past, batch.columns[n] - first + 1, scores,
           mixed + head * s.rank);
     }
 }
@@ -258,6 +251,7 @@ void read(const Layer* layers, const Sizes& s, const Batch& batch, int64_t text,
           int64_t begin, int64_t end, float* hidden, int64_t wide, Room& room) {
   const int64_t rows = end - begin;
   float* x = at_least(room.x, rows * wide);
+  find_past(s, batch, text, begin, end, room);
   for (int64_t l = 0; l < s.layers; l++) {
     const Layer& layer = layers[l];
     float* joint = at_least(room.joint, rows * layer.joint.wide());
@@ -268,7 +262,8 @@ void read(const Layer* layers, const Sizes& s, const Batch& batch, int64_t text,
     int64_t own = text;
     for (int64_t at = begin; at < end; own++) {
       const int64_t until = std::min(end, batch.begins[own + 1]);
-      attend(layer, s, batch, own, at, until, joint + (at - begin) * layer.joint.wide(),
+      attend(layer, s, batch, own, &room.past[room.starts[own - text]], at, until,
+             joint + (at - begin) * layer.joint.wide(),
              mixed + (at - begin) * s.heads * s.rank, room);
       at = until;
     }
@@ -288,7 +283,7 @@ void read(const Layer* layers, const Sizes& s, const Batch& batch, int64_t text,
 // What a matrix must be laid out for.
 extern "C" int sparrow_panel() { return PANEL; }
 
-// hidden: [N, width], embedded tokens in, states before the last norm out.
+// hidden: [N, width], states after the last norm.
 extern "C" void sparrow_step(const Layer* layers, const Sizes* sizes, const Batch* batch,
                              int threads, float* hidden) {
   const Sizes& s = *sizes;
@@ -312,11 +307,23 @@ extern "C" void sparrow_step(const Layer* layers, const Sizes* sizes, const Batc
       while (batch->begins[text + 1] <= at) text++;
       const int64_t rows = std::min(AT_ONCE, end - at);
       float* own = at_least(states, rows * wide);
-      for (int64_t n = 0; n < rows; n++)
-        std::memcpy(own + n * wide, hidden + (at + n) * s.width, s.width * sizeof(float));
+      for (int64_t n = 0; n < rows; n++) {
+        const float* from = hidden + (at + n) * s.width;
+        if (batch->tokens) from = batch->embedding + batch->tokens[at + n] * s.width;
+        std::memcpy(own + n * wide, from, s.width * sizeof(float));
+      }
       read(layers, s, *batch, text, at, at + rows, own, wide, room);
-      for (int64_t n = 0; n < rows; n++)
-        std::memcpy(hidden + (at + n) * s.width, own + n * wide, s.width * sizeof(float));
+      for (int64_t n = 0; n < rows; n++) {
+        float* to = hidden + (at + n) * s.width;
+        unit(own + n * wide, s.width, s.eps, to);
+        for (int64_t i = 0; i < s.width; i++) to[i] *= batch->scale[i];
+      }
     }
   }
+}
+
+extern "C" void sparrow_scores(const Matrix* head, const float* hidden,
+                               const int64_t* rows, int64_t count, int threads,
+                               float* scores, int64_t* best, float* total) {
+  score(*head, hidden, rows, count, threads, scores, best, total);
 }

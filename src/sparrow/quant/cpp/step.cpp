@@ -12,9 +12,10 @@ namespace {
 constexpr int TOGETHER = 4;        // heads that read a row of the cache together
 constexpr int64_t AT_ONCE = 192;  // tokens that go through a layer together
 
-// e^x for x <= 88, within two units in the last place; a loop of it becomes wide.
+// e^x between -60 and 88, within two units in the last place; a loop of it becomes wide.
+// Less than e^-60 is lost beside one, and products with it would be subnormal: slow.
 inline float exponential(float x) {
-  const float turns = std::max(x, -87.0f) * 1.44269504f;
+  const float turns = std::min(std::max(x, -60.0f), 88.0f) * 1.44269504f;
   const float whole = std::nearbyint(turns), rest = (turns - whole) * 0.693147181f;
   float sum = 1.0f / 720;
   for (const float each : {1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f})
