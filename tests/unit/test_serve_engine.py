@@ -193,7 +193,7 @@ def test_codes_are_joined_and_score_as_the_quantized_model_does(scheme, monkeypa
     top = []
     for is_joined in (True, False):
         if not is_joined:
-            monkeypatch.setattr(runner.codes, "can_join", lambda model: False)
+            monkeypatch.setattr(runner.joined, "can_join", lambda model: False)
         engine = Engine(few_bits)
         assert (engine.runner.joined is not None) == is_joined
         for prompt in prompts:
