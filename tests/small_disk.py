@@ -1,4 +1,4 @@
-"""A real disk that is soon full, for tests: a few KiB of memory, mounted."""
+"""A real disk that is soon full, for tests: a few KiB and files of memory, mounted."""
 
 import contextlib
 import subprocess
@@ -12,7 +12,7 @@ FILLER = "filler"
 def small_disk(folder: Path, kib: int) -> Iterator[Path]:
     """Mount it; only root may."""
     folder.mkdir(parents=True, exist_ok=True)
-    line = ["mount", "-t", "tmpfs", "-o", f"size={kib}k,mode=0755", "none"]
+    line = ["mount", "-t", "tmpfs", "-o", f"size={kib}k,nr_inodes=1k,mode=0755", "none"]
     subprocess.run([*line, str(folder)], check=True)
     try:
         yield folder
