@@ -5,6 +5,7 @@ thousand pages of the usual 4 KiB, and some hundred large ones. Linux gives larg
 to those who ask, if it has some; if it has not, nothing changes but the time.
 """
 
+import contextlib
 import math
 import mmap
 from collections.abc import Sequence
@@ -25,7 +26,8 @@ class Chunk:
 
     def __init__(self, room: int, advice: int) -> None:
         self.memory = mmap.mmap(-1, room + PAGE)
-        self.memory.madvise(advice)
+        with contextlib.suppress(OSError):  # a system that was built without
+            self.memory.madvise(advice)
         start = torch.frombuffer(self.memory, dtype=torch.uint8).data_ptr()
         self.used = -start % PAGE
         self.end = self.used + room

@@ -8,12 +8,13 @@ import torch
 from sparrow import large_pages
 
 
-@pytest.fixture(params=["large pages", "none here"], autouse=True)
+@pytest.fixture(params=["large pages", "not Linux", "a Linux without"], autouse=True)
 def _machine(request, monkeypatch):
-    """Linux, and a system that has no such pages."""
     monkeypatch.setattr(large_pages, "_current", [])
-    if request.param == "none here":
+    if request.param == "not Linux":
         monkeypatch.setattr(large_pages, "ADVICE", None)
+    if request.param == "a Linux without":
+        monkeypatch.setattr(large_pages, "ADVICE", 9999)  # it refuses
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.uint8, torch.bfloat16])
