@@ -9,6 +9,7 @@ import click
 
 from sparrow.errors import SparrowError
 from sparrow.language import _
+from workshop.classroom import option
 
 if TYPE_CHECKING:
     from workshop.board.view import View
@@ -22,13 +23,7 @@ class NoBoardError(SparrowError):
 
 @click.command()
 @click.argument("lab", required=False)
-@click.option(
-    "--settings",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("workshop.toml"),
-    help="The settings of the workshop (default: workshop.toml here).",
-)
+@option.settings
 @click.option("--json", "as_json", is_flag=True, help="Print it for other programs.")
 def board(lab: str | None, path: Path, as_json: bool) -> None:
     """Print who has passed what in LAB (the newest), and who may need help."""

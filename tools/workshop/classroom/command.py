@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sparrow.language import _
+from workshop.classroom import option
 
 if TYPE_CHECKING:
     from workshop.classroom.people import People
@@ -15,13 +16,7 @@ __all__ = ["roster"]
 
 
 @click.group()
-@click.option(
-    "--settings",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("workshop.toml"),
-    help="The settings of the workshop (default: workshop.toml here).",
-)
+@option.settings
 @click.pass_context
 def roster(context: click.Context, path: Path) -> None:
     """Enrol learners: one account, one passcode and one card each."""

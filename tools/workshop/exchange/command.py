@@ -8,6 +8,7 @@ import click
 
 from sparrow.errors import SparrowError
 from sparrow.language import _
+from workshop.classroom import option
 
 if TYPE_CHECKING:
     from workshop.exchange.desk import Desk
@@ -16,13 +17,7 @@ __all__ = ["submissions"]
 
 
 @click.group()
-@click.option(
-    "--settings",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("workshop.toml"),
-    help="The settings of the workshop (default: workshop.toml here).",
-)
+@option.settings
 @click.pass_context
 def submissions(context: click.Context, path: Path) -> None:
     """See what learners handed in, and put it where grading reads it."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sparrow.language import _
+from workshop.classroom import option
 
 if TYPE_CHECKING:
     from workshop.classroom.people import People
@@ -16,13 +17,7 @@ __all__ = ["end", "hub"]
 
 
 @click.command()
-@click.option(
-    "--settings",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("workshop.toml"),
-    help="The settings of the workshop (default: workshop.toml here).",
-)
+@option.settings
 @click.option("--example", is_flag=True, help="Print a workshop.toml, explained.")
 @click.option(
     "--install",

@@ -6,18 +6,13 @@ import click
 
 from sparrow.errors import SparrowError
 from sparrow.language import _
+from workshop.classroom import option
 
 __all__ = ["rehearse"]
 
 
 @click.command()
-@click.option(
-    "--settings",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("workshop.toml"),
-    help="The settings of the workshop (default: workshop.toml here).",
-)
+@option.settings
 @click.option(
     "--learners",
     type=click.IntRange(1, 500),
