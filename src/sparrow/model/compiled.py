@@ -12,7 +12,9 @@ import sys
 from torch import nn
 
 from sparrow.model.block import Block
+from sparrow.model.joined import is_original
 from sparrow.model.moe import ExpertFeedForward
+from sparrow.model.native_block import can_learn, through
 from sparrow.model.transformer import Sparrow
 
 __all__ = ["can_compile", "compile_layers"]
@@ -36,6 +38,11 @@ def compile_layers(model: Sparrow) -> bool:
     """
     if not can_compile():
         return False
+    if can_learn(model.config) and is_original(model):
+        for block in model.modules():
+            if isinstance(block, Block):
+                block.whole = through
+        return True
     model.norm.compile()
     for layer in model.layers:
         assert isinstance(layer, Block), "a model is made of blocks"

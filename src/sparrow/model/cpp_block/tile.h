@@ -1,0 +1,116 @@
+// Multiply matrices whose sums stay in registers while all inputs are added up, in order.
+//
+// One tile makes every product of a block, forward and backward: only the right matrix
+// must lie row by row. So the transpose of the left one costs nothing, and a sum depends
+// on nothing but its own row and column.
+
+#pragma once
+#include <cstdint>
+
+#ifdef __AVX512F__
+constexpr int LANES = 16, ROWS = 12;
+#else
+constexpr int LANES = 8, ROWS = 6;
+#endif
+constexpr int PANEL = 2 * LANES;
+typedef float Lanes __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+inline const Lanes& lanes(const float* x) { return *reinterpret_cast<const Lanes*>(x); }
+inline Lanes& lanes(float* x) { return *reinterpret_cast<Lanes*>(x); }
+
+// A matrix in memory: from one of its rows to the next it is `step` numbers.
+struct From {
+  const float* at;
+  int64_t step;
+};
+
+struct To {
+  float* at;
+  int64_t step;
+};
+
+// COUNT rows by WIDE registers. The left matrix is [rows, inputs], or its transpose.
+template <bool TURNED, int WIDE, int COUNT>
+inline void tile(int64_t inputs, From left, From right, To sums, bool adds) {
+  Lanes sum[COUNT][WIDE];
+#pragma GCC unroll 16
+  for (int row = 0; row < COUNT; row++)
+#pragma GCC unroll 2
+    for (int i = 0; i < WIDE; i++) sum[row][i] = Lanes{};
+  for (int64_t k = 0; k < inputs; k++) {
+    Lanes own[WIDE];
+#pragma GCC unroll 2
+    for (int i = 0; i < WIDE; i++) own[i] = lanes(right.at + i * LANES);
+#pragma GCC unroll 16
+    for (int row = 0; row < COUNT; row++) {
+      const float each = TURNED ? left.at[row] : left.at[row * left.step];
+#pragma GCC unroll 2
+      for (int i = 0; i < WIDE; i++) sum[row][i] += each * own[i];
+    }
+    left.at += TURNED ? left.step : 1;
+    right.at += right.step;
+  }
+#pragma GCC unroll 16
+  for (int row = 0; row < COUNT; row++)
+#pragma GCC unroll 2
+    for (int i = 0; i < WIDE; i++) {
+      Lanes& to = lanes(sums.at + row * sums.step + i * LANES);
+      to = adds ? to + sum[row][i] : sum[row][i];
+    }
+}
+
+template <bool TURNED, int WIDE, int COUNT>
+inline void last_rows(int64_t rows, int64_t inputs, From left, From right, To sums,
+                      bool adds) {
+  if constexpr (COUNT > 0) {
+    if (rows == COUNT)
+      tile<TURNED, WIDE, COUNT>(inputs, left, right, sums, adds);
+    else
+      last_rows<TURNED, WIDE, COUNT - 1>(rows, inputs, left, right, sums, adds);
+  }
+}
+
+template <bool TURNED, int WIDE>
+inline void columns(int64_t rows, int64_t inputs, From left, From right, To sums,
+                    bool adds) {
+  for (; rows >= ROWS; rows -= ROWS) {
+    tile<TURNED, WIDE, ROWS>(inputs, left, right, sums, adds);
+    left.at += TURNED ? ROWS : ROWS * left.step;
+    sums.at += ROWS * sums.step;
+  }
+  last_rows<TURNED, WIDE, ROWS - 1>(rows, inputs, left, right, sums, adds);
+}
+
+template <bool TURNED>
+inline void any_product(int64_t rows, int64_t wide, int64_t inputs, From left,
+                        From right, To sums, bool adds) {
+  for (; wide >= PANEL; wide -= PANEL, right.at += PANEL, sums.at += PANEL)
+    columns<TURNED, 2>(rows, inputs, left, right, sums, adds);
+  if (wide > 0) columns<TURNED, 1>(rows, inputs, left, right, sums, adds);
+}
+
+// sums [rows, wide] = left [rows, inputs] · right [inputs, wide], or added to them.
+// `wide` is a multiple of 16.
+inline void product(int64_t rows, int64_t wide, int64_t inputs, From left, From right,
+                    To sums, bool adds = false) {
+  any_product<false>(rows, wide, inputs, left, right, sums, adds);
+}
+
+// sums [rows, wide] += left [inputs, rows]ᵀ · right [inputs, wide].
+inline void turned_product(int64_t rows, int64_t wide, int64_t inputs, From left,
+                           From right, To sums) {
+  any_product<true>(rows, wide, inputs, left, right, sums, true);
+}
+
+// to [wide, rows] = from [rows, wide], turned.
+inline void turn_over(int64_t rows, int64_t wide, From from, To to) {
+  constexpr int64_t SIDE = 16;  // what is read and written stays near
+  for (int64_t top = 0; top < rows; top += SIDE)
+    for (int64_t left = 0; left < wide; left += SIDE) {
+      const int64_t bottom = top + SIDE < rows ? top + SIDE : rows;
+      const int64_t right = left + SIDE < wide ? left + SIDE : wide;
+      for (int64_t i = left; i < right; i++)
+        for (int64_t row = top; row < bottom; row++)
+          to.at[i * to.step + row] = from.at[row * from.step + i];
+    }
+}
