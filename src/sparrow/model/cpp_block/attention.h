@@ -4,6 +4,8 @@
 // query may look at: so documents that stand in one row cost nothing to each other.
 
 #pragma once
+#include <cfloat>
+
 #include "block.h"
 #include "parts.h"
 
@@ -50,6 +52,44 @@ inline void scores_of(const Head& h, int64_t t, int64_t end, int64_t left, To sc
           {h.turned_keys.at + left, h.turned_keys.step}, scores);
 }
 
+// Columns that one query may look at, of a row of `wide` scores: a multiple of 16, so
+// that nothing is left over at its end.
+struct Seen {
+  int64_t first, last, wide;
+};
+
+// Softmax without its division, by 1 / `share`; 0 where nobody looks. Returns the
+// logarithm of the sum.
+inline float open_up(float* row, const Seen& seen, float& share) {
+  const int first = seen.first, last = seen.last, wide = seen.wide;
+  float most = row[last], sum = 0;
+#pragma omp simd reduction(max : most)
+  for (int c = 0; c < wide; c++) {
+    const float own = (c >= first) & (c <= last) ? row[c] : -FLT_MAX;
+    most = own > most ? own : most;
+  }
+#pragma omp simd reduction(+ : sum)
+  for (int c = 0; c < wide; c++) {
+    const float own = exponential(row[c] - most);
+    row[c] = (c >= first) & (c <= last) ? own : 0.0f;
+    sum += row[c];
+  }
+  share = 1.0f / sum;
+  return most + std::log(sum);
+}
+
+// The same weights again, divided, from scores in `row`; slope: what weights feel, and
+// then what scores feel.
+inline void slope_of(float* row, float* slope, const Seen& seen, float log, float mean) {
+  const int first = seen.first, last = seen.last, wide = seen.wide;
+#pragma omp simd
+  for (int c = 0; c < wide; c++) {
+    const float own = exponential(row[c] - log);
+    row[c] = (c >= first) & (c <= last) ? own : 0.0f;
+    slope[c] = (c >= first) & (c <= last) ? own * (slope[c] - mean) : 0.0f;
+  }
+}
+
 // mixed: [T, heads, value], this head's part; logs: [T, heads], its logarithms.
 inline void look(const Head& h, To mixed, To logs, Room& room) {
   const Sizes& s = h.s;
@@ -60,19 +100,8 @@ inline void look(const Head& h, To mixed, To logs, Room& room) {
     float sums[QUERIES];
     scores_of(h, t, end, left, {scores, h.wide});
     for (int64_t q = t; q < end; q++) {
-      float *row = scores + (q - t) * h.wide - left, most = row[q], sum = 0;
-      const int64_t from = h.first(q);
-#pragma omp simd reduction(max : most)
-      for (int64_t c = from; c < q; c++) most = row[c] > most ? row[c] : most;
-#pragma omp simd reduction(+ : sum)
-      for (int64_t c = from; c <= q; c++) {
-        row[c] = exponential(row[c] - most);
-        sum += row[c];
-      }
-      std::fill(row + left, row + from, 0.0f);
-      std::fill(row + q + 1, row + end, 0.0f);
-      logs.at[q * logs.step] = most + std::log(sum);
-      sums[q - t] = 1.0f / sum;
+      const Seen seen = {h.first(q) - left, q - left, full(end - left)};
+      logs.at[q * logs.step] = open_up(scores + (q - t) * h.wide, seen, sums[q - t]);
     }
     To to = {mixed.at + t * mixed.step, mixed.step};
     product(end - t, s.value, end - left, {scores, h.wide},
@@ -109,22 +138,10 @@ inline void look_back(const Head& h, From mixed, From logs, From felt, To to_que
     scores_of(h, t, end, left, {scores, h.wide});
     product(rows, full(count), s.value, own_felt, {values + left, h.wide},
             {slopes, h.wide});
-    for (int64_t q = t; q < end; q++) {
-      float* row = scores + (q - t) * h.wide - left;
-      float* slope = slopes + (q - t) * h.wide - left;
-      const float log = logs.at[q * logs.step];
-      const float mean = dot(felt.at + q * felt.step, mixed.at + q * mixed.step, s.value);
-      const int64_t from = h.first(q);
-#pragma omp simd
-      for (int64_t c = from; c <= q; c++) {
-        row[c] = exponential(row[c] - log);
-        slope[c] = row[c] * (slope[c] - mean);
-      }
-      for (float* each : {row, slope}) {
-        std::fill(each + left, each + from, 0.0f);
-        std::fill(each + q + 1, each + end, 0.0f);
-      }
-    }
+    for (int64_t q = t; q < end; q++)
+      slope_of(scores + (q - t) * h.wide, slopes + (q - t) * h.wide,
+               {h.first(q) - left, q - left, full(count)}, logs.at[q * logs.step],
+               dot(felt.at + q * felt.step, mixed.at + q * mixed.step, s.value));
     turned_product(count, s.value, rows, {scores, h.wide}, own_felt,
                    {to_pair.at + left * to_pair.step + s.nope, to_pair.step});
     product(rows, query, count, {slopes, h.wide}, {keys + left * query, query},

@@ -47,13 +47,15 @@ struct Kept {
   float* weights;  // of the chosen experts: [S, A]
 };
 
-// A buffer that grows and stays.
+// A buffer that grows and stays. It begins where a line of the cache begins.
 struct Buffer {
   std::vector<float> held;
 
   float* take(int64_t size) {
-    if (static_cast<int64_t>(held.size()) < size) held.resize(size);
-    return held.data();
+    constexpr size_t LINE = 64;
+    if (held.size() < size + LINE) held.resize(size + LINE);
+    const auto at = reinterpret_cast<uintptr_t>(held.data());
+    return reinterpret_cast<float*>((at + LINE - 1) / LINE * LINE);
   }
 };
 

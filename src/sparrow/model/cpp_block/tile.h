@@ -102,15 +102,40 @@ inline void turned_product(int64_t rows, int64_t wide, int64_t inputs, From left
   any_product<true>(rows, wide, inputs, left, right, sums, true);
 }
 
-// to [wide, rows] = from [rows, wide], turned.
-inline void turn_over(int64_t rows, int64_t wide, From from, To to) {
-  constexpr int64_t SIDE = 16;  // what is read and written stays near
-  for (int64_t top = 0; top < rows; top += SIDE)
-    for (int64_t left = 0; left < wide; left += SIDE) {
-      const int64_t bottom = top + SIDE < rows ? top + SIDE : rows;
-      const int64_t right = left + SIDE < wide ? left + SIDE : wide;
-      for (int64_t i = left; i < right; i++)
-        for (int64_t row = top; row < bottom; row++)
-          to.at[i * to.step + row] = from.at[row * from.step + i];
+// to [LANES, LANES] = from, turned: halves change places, then halves of halves.
+inline void turn_tile(From from, To to) {
+  typedef int Places __attribute__((vector_size(LANES * 4)));
+  Lanes row[LANES];
+#pragma GCC unroll 16
+  for (int i = 0; i < LANES; i++) row[i] = lanes(from.at + i * from.step);
+#pragma GCC unroll 4
+  for (int half = 1; half < LANES; half *= 2) {
+    Places first, second;
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++) {
+      first[i] = i & half ? i - half + LANES : i;
+      second[i] = i & half ? i + LANES : i + half;
     }
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++) {
+      if (i & half) continue;
+      const Lanes upper = row[i], lower = row[i + half];
+      row[i] = __builtin_shuffle(upper, lower, first);
+      row[i + half] = __builtin_shuffle(upper, lower, second);
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < LANES; i++) lanes(to.at + i * to.step) = row[i];
+}
+
+// to [wide, rows] = from [rows, wide], turned; `wide` is a multiple of 16.
+inline void turn_over(int64_t rows, int64_t wide, From from, To to) {
+  int64_t row = 0;
+  for (; row + LANES <= rows; row += LANES)
+    for (int64_t i = 0; i + LANES <= wide; i += LANES)
+      turn_tile({from.at + row * from.step + i, from.step},
+                {to.at + i * to.step + row, to.step});
+  for (; row < rows; row++)
+    for (int64_t i = 0; i < wide; i++)
+      to.at[i * to.step + row] = from.at[row * from.step + i];
 }
