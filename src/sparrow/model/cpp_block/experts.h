@@ -85,72 +85,109 @@ inline FeedForward turned_for_all(const Sizes& s, const Weights& w) {
           {w.all_down, s.width}};
 }
 
-// to [rows, width] += a SwiGLU of x. Weights: [rows], in `order`; none: 1.
-inline void ask(const FeedForward& turned, int64_t width, int64_t half, int64_t rows,
-                From x, float* gated, const float* weights, const int64_t* order, To to,
-                bool adds, Room& room) {
-  const To inner = room.inner.take(rows, half);
-  product(rows, 2 * half, width, x, turned.gate, {gated, 2 * half});
-  for (int64_t n = 0; n < rows; n++)
-    swiglu(gated + n * 2 * half, weights ? weights[order[n]] : 1.0f, half,
-           inner.at + n * inner.step);
-  product(rows, width, half, room.inner.all(), turned.down, to, adds);
+// Who asks a part: all rows of a chunk as they stand, or those of the pieces in `order`.
+struct Asking {
+  int64_t rows, width, half;
+  const int64_t* order;  // none: all rows
+  int64_t chosen;        // pieces of a row
+
+  int64_t row(int64_t n) const { return order ? order[n] / chosen : n; }
+};
+
+constexpr int64_t SLICE = 256;  // rows that ask at once
+
+// The rows of `x` that ask, from the `at`-th on, side by side.
+inline From side_by_side(const Asking& who, int64_t at, int64_t count, From x,
+                         Rows& room) {
+  if (!who.order) return {x.at + at * x.step, x.step};
+  const To to = room.take(count, who.width);
+  for (int64_t n = 0; n < count; n++)
+    std::memcpy(to.at + n * to.step, x.at + who.row(at + n) * x.step,
+                who.width * sizeof(float));
+  return {to.at, to.step};
 }
 
-// Backwards: to [rows, width] (+)= what x feels of `felt`, which the answer feels.
-inline void ask_back(const FeedForward& own, const FeedForward& felt_own, int64_t width,
-                     int64_t half, int64_t rows, From x, const float* gated, From felt,
-                     const float* weights, float* felt_weights, const int64_t* order,
-                     To to, bool adds, Room& room) {
-  const To inner = room.inner.take(rows, half);
-  const To changes = room.changes.take(rows, 2 * half);
-  const To answers = room.answers.take(rows, half);
-  product(rows, half, width, felt, own.down, answers);
-  for (int64_t n = 0; n < rows; n++) {
-    const float sum = swiglu_back(gated + n * 2 * half, answers.at + n * answers.step,
-                                  weights ? weights[order[n]] : 1.0f, half,
-                                  inner.at + n * inner.step,
-                                  changes.at + n * changes.step);
-    if (weights) felt_weights[order[n]] = sum;
+// Add what stands side by side to the rows that asked.
+inline void give_back(const Asking& who, int64_t at, int64_t count, const Rows& from,
+                      To to) {
+  for (int64_t n = 0; n < count; n++)
+    add(from[n], to.at + who.row(at + n) * to.step, who.width);
+}
+
+// to [., width] += a SwiGLU of x, for those who ask. weights: of pieces; none: 1.
+inline void ask(const FeedForward& turned, const Asking& who, From x, float* gated,
+                const float* weights, To to, Room& room) {
+  const int64_t width = who.width, half = who.half;
+  for (int64_t at = 0, count; at < who.rows; at += count) {
+    count = std::min(SLICE, who.rows - at);
+    const From own = side_by_side(who, at, count, x, room.sorted);
+    const To gate_up = {gated + at * 2 * half, 2 * half};
+    room.inner.take(count, half);
+    product(count, 2 * half, width, own, turned.gate, gate_up);
+    for (int64_t n = 0; n < count; n++)
+      swiglu(gate_up.at + n * 2 * half, weights ? weights[who.order[at + n]] : 1.0f,
+             half, room.inner[n]);
+    if (!who.order) {
+      product(count, width, half, room.inner.all(), turned.down,
+              {to.at + at * to.step, to.step}, true);
+      continue;
+    }
+    product(count, width, half, room.inner.all(), turned.down,
+            room.answers.take(count, width));
+    give_back(who, at, count, room.answers, to);
   }
+}
+
+// Backwards: to [., width] += what x feels of `felt`, which the answers feel.
+inline void ask_back(const FeedForward& own, const FeedForward& felt_own,
+                     const Asking& who, From x, const float* gated, From felt,
+                     const float* weights, float* felt_weights, To to, Room& room) {
+  const int64_t width = who.width, half = who.half;
   const auto grows = [](From matrix) {
     return To{const_cast<float*>(matrix.at), matrix.step};
   };
-  turned_product(width, half, rows, felt, room.inner.all(), grows(felt_own.down));
-  turned_product(half, width, rows, room.changes.all(), x, grows(felt_own.gate));
-  turned_product(half, width, rows, room.changes.from(half), x, grows(felt_own.up));
-  product(rows, width, half, room.changes.all(), own.gate, to, adds);
-  product(rows, width, half, room.changes.from(half), own.up, to, true);
+  for (int64_t at = 0, count; at < who.rows; at += count) {
+    count = std::min(SLICE, who.rows - at);
+    const From read = side_by_side(who, at, count, x, room.sorted);
+    const From feels = side_by_side(who, at, count, felt, room.felt_sorted);
+    room.inner.take(count, half), room.changes.take(count, 2 * half);
+    product(count, half, width, feels, own.down, room.answers.take(count, half));
+    for (int64_t n = 0; n < count; n++) {
+      const float sum = swiglu_back(gated + (at + n) * 2 * half, room.answers[n],
+                                    weights ? weights[who.order[at + n]] : 1.0f, half,
+                                    room.inner[n], room.changes[n]);
+      if (weights) felt_weights[who.order[at + n]] = sum;
+    }
+    turned_product(width, half, count, feels, room.inner.all(), grows(felt_own.down));
+    turned_product(half, width, count, room.changes.all(), read, grows(felt_own.gate));
+    turned_product(half, width, count, room.changes.from(half), read,
+                   grows(felt_own.up));
+    const To sums =
+        who.order ? room.answers.take(count, width) : To{to.at + at * to.step, to.step};
+    product(count, width, half, room.changes.all(), own.gate, sums, !who.order);
+    product(count, width, half, room.changes.from(half), own.up, sums, true);
+    if (who.order) give_back(who, at, count, room.answers, to);
+  }
 }
 
 // hidden [rows, width] += the experts' answers to room.x.
 inline void ask_experts(const Call& call, const Chunk& c, To hidden, Room& room) {
   const Sizes& s = call.s;
-  const int64_t pieces = c.rows * s.chosen, first = c.begin * s.chosen;
-  const To logits = room.logits.take(c.rows, s.logits());
+  const int64_t first = c.begin * s.chosen;
   product(c.rows, s.logits(), s.width, room.x.all(), {call.turned.gate, s.logits()},
-          logits);
+          room.logits.take(c.rows, s.logits()));
   for (int64_t n = 0; n < c.rows; n++)
     choose(call, room.logits[n], call.scores + (c.begin + n) * s.experts,
            call.kept.weights + first + n * s.chosen,
            call.experts + first + n * s.chosen);
-  sort_pieces(s, call.experts + first, pieces, room);
-  const To sorted = room.sorted.take(pieces, s.width);
-  const To answers = room.answers.take(pieces, s.width);
-  for (int64_t n = 0; n < pieces; n++)
-    std::memcpy(sorted.at + n * sorted.step, room.x[room.order[n] / s.chosen],
-                s.width * sizeof(float));
+  sort_pieces(s, call.experts + first, c.rows * s.chosen, room);
   for (int64_t e = 0; e < s.experts; e++) {
     const int64_t begin = room.begins[e], rows = room.begins[e + 1] - begin;
-    ask(turned_expert(s, call.turned, e), s.width, s.inner, rows,
-        {sorted.at + begin * sorted.step, sorted.step},
+    ask(turned_expert(s, call.turned, e),
+        {rows, s.width, s.inner, room.order.data() + begin, s.chosen}, room.x.all(),
         call.kept.gated + (first + begin) * 2 * s.inner, call.kept.weights + first,
-        room.order.data() + begin, {answers.at + begin * answers.step, answers.step},
-        false, room);
+        hidden, room);
   }
-  for (int64_t n = 0; n < pieces; n++)
-    add(answers.at + n * answers.step,
-        hidden.at + room.order[n] / s.chosen * hidden.step, s.width);
 }
 
 // to [rows, width] += what room.x feels of `felt`, through experts and router.
@@ -160,28 +197,15 @@ inline void ask_experts_back(const Call& call, const Chunk& c, From felt,
   const Sizes& s = call.s;
   const int64_t pieces = c.rows * s.chosen, first = c.begin * s.chosen;
   sort_pieces(s, call.experts + first, pieces, room);
-  const To sorted = room.sorted.take(pieces, s.width);
-  const To felt_sorted = room.felt_sorted.take(pieces, s.width);
   float* weights = room.felt_weights.take(pieces);
-  for (int64_t n = 0; n < pieces; n++) {
-    const int64_t token = room.order[n] / s.chosen;
-    std::memcpy(sorted.at + n * sorted.step, room.x[token], s.width * sizeof(float));
-    std::memcpy(felt_sorted.at + n * felt_sorted.step, felt.at + token * felt.step,
-                s.width * sizeof(float));
-  }
   for (int64_t e = 0; e < s.experts; e++) {
     const int64_t begin = room.begins[e], rows = room.begins[e + 1] - begin;
-    const To x = {sorted.at + begin * sorted.step, sorted.step};
-    ask_back(expert(s, call.weights, e), expert(s, felt_weights, e), s.width, s.inner,
-             rows, {x.at, x.step}, call.kept.gated + (first + begin) * 2 * s.inner,
-             {felt_sorted.at + begin * felt_sorted.step, felt_sorted.step},
-             call.kept.weights + first, weights, room.order.data() + begin, x, false,
-             room);
+    ask_back(expert(s, call.weights, e), expert(s, felt_weights, e),
+             {rows, s.width, s.inner, room.order.data() + begin, s.chosen},
+             room.x.all(), call.kept.gated + (first + begin) * 2 * s.inner, felt,
+             call.kept.weights + first, weights, to, room);
   }
-  for (int64_t n = 0; n < pieces; n++)
-    add(sorted.at + n * sorted.step, to.at + room.order[n] / s.chosen * to.step,
-        s.width);
-  const To logits = room.logits.take(c.rows, s.logits());
+  room.logits.take(c.rows, s.logits());
   for (int64_t n = 0; n < c.rows; n++) {
     const int64_t token = c.begin + n;
     choose_back(s, call.scores + token * s.experts, call.experts + token * s.chosen,
@@ -193,5 +217,4 @@ inline void ask_experts_back(const Call& call, const Chunk& c, From felt,
                  {felt_weights.gate, s.width});
   product(c.rows, s.width, s.experts, room.logits.all(), {call.weights.gate, s.width},
           to, true);
-  (void)logits;
 }

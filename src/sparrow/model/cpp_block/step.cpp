@@ -12,7 +12,9 @@
 
 namespace {
 
-constexpr int64_t AT_ONCE = 256;  // tokens that go through a block together
+// Tokens that go through a half of a block together: attention's matrices are few, so
+// that its numbers may stay near; experts' are many, and each is read once.
+constexpr int64_t LOOKING = 256, FEEDING = 1024;
 
 int64_t sizes_of(const Sizes& s, int64_t (&sizes)[MATRICES]) {
   const int64_t routed = s.experts * s.inner * s.width, all = s.for_all * s.width;
@@ -139,7 +141,8 @@ void turn_joint(const Call& call, const Chunk& c, int64_t n, float direction,
   turn(joint + s.queries() + s.rank, at.cos, at.sin, direction, s.turned, 1.0f);
 }
 
-void forward(const Call& call, const Chunk& c, Room& room) {
+// From hidden to kept.middle.
+void attend(const Call& call, const Chunk& c, Room& room) {
   const Sizes& s = call.s;
   const Weights &w = call.weights, &turned = call.turned;
   const Kept& k = call.kept;
@@ -148,9 +151,7 @@ void forward(const Call& call, const Chunk& c, Room& room) {
   const To pairs = {k.pairs + c.begin * s.pairs(), s.pairs()};
   const To mixed = {k.mixed + c.begin * s.values(), s.values()};
   const To middle = {k.middle + c.begin * s.width, s.width};
-  const To out = {call.out + c.begin * s.width, s.width};
   const float* hidden = call.hidden + c.begin * s.width;
-  const size_t bytes = c.rows * s.width * sizeof(float);
   for (int64_t n = 0; n < c.rows; n++)
     k.first[c.begin + n] = norm(hidden + n * s.width, w.norm, s.width, s.eps, room.x[n]);
   product(c.rows, s.joint(), s.width, room.x.all(), {turned.query, s.joint()}, joint);
@@ -168,22 +169,31 @@ void forward(const Call& call, const Chunk& c, Room& room) {
            {mixed.at + at * mixed.step + head * s.value, mixed.step},
            {k.logs + (c.begin + at) * s.heads + head, s.heads}, room);
     }
-  std::memcpy(middle.at, hidden, bytes);
+  std::copy(hidden, hidden + c.rows * s.width, middle.at);
   product(c.rows, s.width, s.values(), {mixed.at, mixed.step}, {turned.out, s.width},
           middle, true);
-  for (int64_t n = 0; n < c.rows; n++)
-    k.second[c.begin + n] =
-        norm(middle.at + n * s.width, w.middle_norm, s.width, s.eps, room.x[n]);
-  std::memcpy(out.at, middle.at, bytes);
-  if (s.experts) ask_experts(call, c, out, room);
-  if (s.for_all)
-    ask(turned_for_all(s, turned), s.width, s.for_all, c.rows, room.x.all(),
-        k.all + c.begin * 2 * s.for_all, nullptr, nullptr, out, true, room);
 }
 
-// The second half backwards: room.middle = what the middle feels of `felt`.
+// From kept.middle to out.
+void feed(const Call& call, const Chunk& c, Room& room) {
+  const Sizes& s = call.s;
+  const float* middle = call.kept.middle + c.begin * s.width;
+  const To out = {call.out + c.begin * s.width, s.width};
+  room.x.take(c.rows, s.width);
+  for (int64_t n = 0; n < c.rows; n++)
+    call.kept.second[c.begin + n] = norm(middle + n * s.width, call.weights.middle_norm,
+                                         s.width, s.eps, room.x[n]);
+  std::copy(middle, middle + c.rows * s.width, out.at);
+  if (s.experts) ask_experts(call, c, out, room);
+  if (s.for_all)
+    ask(turned_for_all(s, call.turned), {c.rows, s.width, s.for_all, nullptr, 1},
+        room.x.all(), call.kept.all + c.begin * 2 * s.for_all, nullptr, out, room);
+}
+
+// The second half backwards: to_hidden = what the middle feels of `felt`.
 void feed_back(const Call& call, const Chunk& c, const float* felt,
-               const float* felt_scores, const Weights& to, Room& room) {
+               const float* felt_scores, const Weights& to, float* to_hidden,
+               Room& room) {
   const Sizes& s = call.s;
   const From own = {felt + c.begin * s.width, s.width};
   const float* middle = call.kept.middle + c.begin * s.width;
@@ -192,17 +202,16 @@ void feed_back(const Call& call, const Chunk& c, const float* felt,
     scaled(middle + n * s.width, call.weights.middle_norm, call.kept.second[c.begin + n],
            s.width, room.x[n]);
   const To x = room.middle.take(c.rows, s.width);
+  std::fill(x.at, x.at + c.rows * x.step, 0.0f);
   if (s.for_all)
-    ask_back(for_all(s, call.weights), for_all(s, to), s.width, s.for_all, c.rows,
-             room.x.all(), call.kept.all + c.begin * 2 * s.for_all, own, nullptr,
-             nullptr, nullptr, x, false, room);
-  else
-    std::fill(x.at, x.at + c.rows * x.step, 0.0f);
+    ask_back(for_all(s, call.weights), for_all(s, to),
+             {c.rows, s.width, s.for_all, nullptr, 1}, room.x.all(),
+             call.kept.all + c.begin * 2 * s.for_all, own, nullptr, nullptr, x, room);
   if (s.experts) ask_experts_back(call, c, own, felt_scores, to, x, room);
   for (int64_t n = 0; n < c.rows; n++)
     norm_back(middle + n * s.width, call.weights.middle_norm,
               call.kept.second[c.begin + n], room.middle[n], own.at + n * s.width,
-              s.width, room.middle[n], to.middle_norm);
+              s.width, to_hidden + (c.begin + n) * s.width, to.middle_norm);
 }
 
 // Attention backwards, from room.mixed to room.joint and room.pairs.
@@ -226,7 +235,7 @@ void look_back_all(const Call& call, const Chunk& c, Room& room) {
     }
 }
 
-// The first half backwards, from room.middle to `to_hidden`.
+// The first half backwards: to_hidden = what hidden feels of it.
 void attend_back(const Call& call, const Chunk& c, const Weights& to, float* to_hidden,
                  Room& room) {
   const Sizes& s = call.s;
@@ -234,19 +243,20 @@ void attend_back(const Call& call, const Chunk& c, const Weights& to, float* to_
   const Kept& k = call.kept;
   const float* hidden = call.hidden + c.begin * s.width;
   const From found = {k.mixed + c.begin * s.values(), s.values()};
-  turned_product(s.width, s.values(), c.rows, room.middle.all(), found,
-                 {to.out, s.values()});
-  product(c.rows, s.values(), s.width, room.middle.all(), {w.out, s.values()},
+  const From felt = {to_hidden + c.begin * s.width, s.width};
+  turned_product(s.width, s.values(), c.rows, felt, found, {to.out, s.values()});
+  product(c.rows, s.values(), s.width, felt, {w.out, s.values()},
           room.mixed.take(c.rows, s.values()));
   look_back_all(call, c, room);
   const To latent = room.latent.take(c.rows, s.rank);
-  const To felt = room.answers.take(c.rows, s.rank);
+  room.x.take(c.rows, s.width), room.answers.take(c.rows, s.rank);
   for (int64_t n = 0; n < c.rows; n++)
     scaled(k.joint + (c.begin + n) * s.joint() + s.queries(), w.latent_norm,
            k.latent[c.begin + n], s.rank, latent.at + n * latent.step);
   turned_product(s.pairs(), s.rank, c.rows, room.pairs.all(), room.latent.all(),
                  {to.up, s.rank});
-  product(c.rows, s.rank, s.pairs(), room.pairs.all(), {w.up, s.rank}, felt);
+  product(c.rows, s.rank, s.pairs(), room.pairs.all(), {w.up, s.rank},
+          room.answers.at);
   for (int64_t n = 0; n < c.rows; n++) {
     float* own = room.joint[n];
     norm_back(k.joint + (c.begin + n) * s.joint() + s.queries(), w.latent_norm,
@@ -266,14 +276,15 @@ void attend_back(const Call& call, const Chunk& c, const Weights& to, float* to_
           true);
   for (int64_t n = 0; n < c.rows; n++)
     norm_back(hidden + n * s.width, w.norm, k.first[c.begin + n], room.answers[n],
-              room.middle[n], s.width, to_hidden + (c.begin + n) * s.width, to.norm);
+              felt.at + n * s.width, s.width, to_hidden + (c.begin + n) * s.width,
+              to.norm);
 }
 
-// Give part `part` of `parts` its texts, some at a time.
+// Give part `part` of `parts` its texts, about `tokens` tokens at a time.
 template <typename Work>
-void share(const Sizes& s, int64_t part, int64_t parts, Work work) {
+void share(const Sizes& s, int64_t part, int64_t parts, int64_t tokens, Work work) {
   const int64_t end = s.texts * (part + 1) / parts;
-  const int64_t most = std::max<int64_t>(1, AT_ONCE / s.tokens);
+  const int64_t most = std::max<int64_t>(1, tokens / s.tokens);
   for (int64_t text = s.texts * part / parts, texts; text < end; text += texts) {
     texts = std::min(most, end - text);
     work(Chunk{text, texts, text * s.tokens, texts * s.tokens});
@@ -323,8 +334,10 @@ extern "C" void sparrow_block_forward(Call* call, float* kept, int threads) {
   call->turned =
       turn_weights(s, call->weights, turned.take(turned_size(s)), threads);
 #pragma omp parallel for schedule(static, 1) num_threads(threads)
-  for (int64_t part = 0; part < threads; part++)
-    share(s, part, threads, [call](const Chunk& c) { forward(*call, c, room()); });
+  for (int64_t part = 0; part < threads; part++) {
+    share(s, part, threads, LOOKING, [&](const Chunk& c) { attend(*call, c, room()); });
+    share(s, part, threads, FEEDING, [&](const Chunk& c) { feed(*call, c, room()); });
+  }
 }
 
 // felt: what `out` feels; felt_scores: what the scores feel, or none; to_hidden,
@@ -340,10 +353,11 @@ extern "C" void sparrow_block_backward(Call* call, float* kept, const float* fel
     float* own = part ? rest + (part - 1) * size : to_weights;
     std::fill(own, own + size, 0.0f);
     const Weights to = apart(s, own);
-    share(s, part, threads, [&](const Chunk& c) {
-      feed_back(*call, c, felt, felt_scores, to, room());
-      attend_back(*call, c, to, to_hidden, room());
+    share(s, part, threads, FEEDING, [&](const Chunk& c) {
+      feed_back(*call, c, felt, felt_scores, to, to_hidden, room());
     });
+    share(s, part, threads, LOOKING,
+          [&](const Chunk& c) { attend_back(*call, c, to, to_hidden, room()); });
   }
 #pragma omp parallel for schedule(static) num_threads(threads)
   for (int64_t i = 0; i < size; i++)
