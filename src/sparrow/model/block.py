@@ -15,9 +15,7 @@ from sparrow.model.rope import Rotation
 
 __all__ = ["Block", "Whole"]
 
-Whole: TypeAlias = Callable[
-    ["Block", Tensor, Rotation, Tensor | None], Tensor | None
-]
+Whole: TypeAlias = Callable[["Block", Tensor, Rotation, Tensor | None], Tensor | None]
 
 
 class Block(nn.Module):

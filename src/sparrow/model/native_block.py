@@ -128,7 +128,8 @@ def through(
     if isinstance(block.mlp, moe.ExpertFeedForward):
         bias = block.mlp.gate.e_score_correction_bias
     sizes = _sizes(block, hidden, rotation, firsts)
-    made = _Through.apply(sizes, hidden, *rotation, firsts, bias, *weights)
+    given = (sizes, hidden, *rotation, firsts, bias, *weights)
+    made = _Through.apply(*given)  # type: ignore[no-untyped-call]
     if not isinstance(block.mlp, moe.ExpertFeedForward):
         out: Tensor = made
         return out
@@ -279,7 +280,7 @@ class _Through(torch.autograd.Function):
         return out, experts, chosen, scores
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, felt: Tensor | None, *more: Tensor | None) -> Any:
         made, sizes = library(), ctx.sizes
         assert made is not None
