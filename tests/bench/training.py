@@ -95,7 +95,7 @@ def _learner(model: Sparrow, config: Config) -> Learner:
         model=config,
         length=LENGTH,
         batch_size=ROWS,
-        micro_batch_size=8,  # what is read at once stays in the processor's caches
+        micro_batch_size=16,  # what is kept for the way back stays near
         optimizer="adamw",  # as the peer
         compile=True,
     )

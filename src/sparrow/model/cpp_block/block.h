@@ -97,4 +97,5 @@ struct Call {
 // Some texts that go through the block together: tokens from `begin`, `rows` of them.
 struct Chunk {
   int64_t text, texts, begin, rows;
+  bool is_first;  // of a part: what matrices feel is set, and later added to
 };

@@ -141,11 +141,15 @@ inline void ask(const FeedForward& turned, const Asking& who, From x, float* gat
 // Backwards: to [., width] += what x feels of `felt`, which the answers feel.
 inline void ask_back(const FeedForward& own, const FeedForward& felt_own,
                      const Asking& who, From x, const float* gated, From felt,
-                     const float* weights, float* felt_weights, To to, Room& room) {
+                     const float* weights, float* felt_weights, To to, bool is_first,
+                     Room& room) {
   const int64_t width = who.width, half = who.half;
   const auto grows = [](From matrix) {
     return To{const_cast<float*>(matrix.at), matrix.step};
   };
+  if (is_first && who.rows == 0)
+    for (const From each : {felt_own.gate, felt_own.up, felt_own.down})
+      std::fill(grows(each).at, grows(each).at + width * half, 0.0f);
   for (int64_t at = 0, count; at < who.rows; at += count) {
     count = std::min(SLICE, who.rows - at);
     const From read = side_by_side(who, at, count, x, room.sorted);
@@ -158,10 +162,13 @@ inline void ask_back(const FeedForward& own, const FeedForward& felt_own,
                                     room.inner[n], room.changes[n]);
       if (weights) felt_weights[who.order[at + n]] = sum;
     }
-    turned_product(width, half, count, feels, room.inner.all(), grows(felt_own.down));
-    turned_product(half, width, count, room.changes.all(), read, grows(felt_own.gate));
+    const bool adds = at > 0 || !is_first;
+    turned_product(width, half, count, feels, room.inner.all(), grows(felt_own.down),
+                   adds);
+    turned_product(half, width, count, room.changes.all(), read, grows(felt_own.gate),
+                   adds);
     turned_product(half, width, count, room.changes.from(half), read,
-                   grows(felt_own.up));
+                   grows(felt_own.up), adds);
     const To sums =
         who.order ? room.answers.take(count, width) : To{to.at + at * to.step, to.step};
     product(count, width, half, room.changes.all(), own.gate, sums, !who.order);
@@ -203,7 +210,7 @@ inline void ask_experts_back(const Call& call, const Chunk& c, From felt,
     ask_back(expert(s, call.weights, e), expert(s, felt_weights, e),
              {rows, s.width, s.inner, room.order.data() + begin, s.chosen},
              room.x.all(), call.kept.gated + (first + begin) * 2 * s.inner, felt,
-             call.kept.weights + first, weights, to, room);
+             call.kept.weights + first, weights, to, c.is_first, room);
   }
   room.logits.take(c.rows, s.logits());
   for (int64_t n = 0; n < c.rows; n++) {

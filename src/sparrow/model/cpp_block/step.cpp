@@ -206,7 +206,8 @@ void feed_back(const Call& call, const Chunk& c, const float* felt,
   if (s.for_all)
     ask_back(for_all(s, call.weights), for_all(s, to),
              {c.rows, s.width, s.for_all, nullptr, 1}, room.x.all(),
-             call.kept.all + c.begin * 2 * s.for_all, own, nullptr, nullptr, x, room);
+             call.kept.all + c.begin * 2 * s.for_all, own, nullptr, nullptr, x, c.is_first,
+             room);
   if (s.experts) ask_experts_back(call, c, own, felt_scores, to, x, room);
   for (int64_t n = 0; n < c.rows; n++)
     norm_back(middle + n * s.width, call.weights.middle_norm,
@@ -283,11 +284,11 @@ void attend_back(const Call& call, const Chunk& c, const Weights& to, float* to_
 // Give part `part` of `parts` its texts, about `tokens` tokens at a time.
 template <typename Work>
 void share(const Sizes& s, int64_t part, int64_t parts, int64_t tokens, Work work) {
-  const int64_t end = s.texts * (part + 1) / parts;
+  const int64_t begin = s.texts * part / parts, end = s.texts * (part + 1) / parts;
   const int64_t most = std::max<int64_t>(1, tokens / s.tokens);
-  for (int64_t text = s.texts * part / parts, texts; text < end; text += texts) {
+  for (int64_t text = begin, texts; text < end; text += texts) {
     texts = std::min(most, end - text);
-    work(Chunk{text, texts, text * s.tokens, texts * s.tokens});
+    work(Chunk{text, texts, text * s.tokens, texts * s.tokens, text == begin});
   }
 }
 
@@ -351,8 +352,8 @@ extern "C" void sparrow_block_backward(Call* call, float* kept, const float* fel
 #pragma omp parallel for schedule(static, 1) num_threads(threads)
   for (int64_t part = 0; part < threads; part++) {
     float* own = part ? rest + (part - 1) * size : to_weights;
-    std::fill(own, own + size, 0.0f);
     const Weights to = apart(s, own);
+    std::fill(own, to.gate_up, 0.0f);  // those behind are set by the first chunk
     share(s, part, threads, FEEDING, [&](const Chunk& c) {
       feed_back(*call, c, felt, felt_scores, to, to_hidden, room());
     });

@@ -29,6 +29,8 @@ struct To {
   int64_t step;
 };
 
+constexpr int64_t AHEAD = 12;  // rows of the right matrix for which memory is asked
+
 // COUNT rows by WIDE registers. The left matrix is [rows, inputs], or its transpose.
 template <bool TURNED, int WIDE, int COUNT>
 inline void tile(int64_t inputs, From left, From right, To sums, bool adds) {
@@ -36,11 +38,17 @@ inline void tile(int64_t inputs, From left, From right, To sums, bool adds) {
 #pragma GCC unroll 16
   for (int row = 0; row < COUNT; row++)
 #pragma GCC unroll 2
-    for (int i = 0; i < WIDE; i++) sum[row][i] = Lanes{};
+    for (int i = 0; i < WIDE; i++) {
+      sum[row][i] = Lanes{};
+      __builtin_prefetch(sums.at + row * sums.step + i * LANES, 1);
+    }
   for (int64_t k = 0; k < inputs; k++) {
     Lanes own[WIDE];
 #pragma GCC unroll 2
-    for (int i = 0; i < WIDE; i++) own[i] = lanes(right.at + i * LANES);
+    for (int i = 0; i < WIDE; i++) {
+      own[i] = lanes(right.at + i * LANES);
+      __builtin_prefetch(right.at + AHEAD * right.step + i * LANES);
+    }
 #pragma GCC unroll 16
     for (int row = 0; row < COUNT; row++) {
       const float each = TURNED ? left.at[row] : left.at[row * left.step];
@@ -96,10 +104,10 @@ inline void product(int64_t rows, int64_t wide, int64_t inputs, From left, From 
   any_product<false>(rows, wide, inputs, left, right, sums, adds);
 }
 
-// sums [rows, wide] += left [inputs, rows]ᵀ · right [inputs, wide].
+// sums [rows, wide] += left [inputs, rows]ᵀ · right [inputs, wide], or = it.
 inline void turned_product(int64_t rows, int64_t wide, int64_t inputs, From left,
-                           From right, To sums) {
-  any_product<true>(rows, wide, inputs, left, right, sums, true);
+                           From right, To sums, bool adds = true) {
+  any_product<true>(rows, wide, inputs, left, right, sums, adds);
 }
 
 // to [LANES, LANES] = from, turned: halves change places, then halves of halves.
