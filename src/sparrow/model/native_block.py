@@ -24,7 +24,7 @@ from sparrow.model.block import Block
 from sparrow.model.joined import is_untouched
 from sparrow.model.rope import Rotation
 
-__all__ = ["can_learn", "through"]
+__all__ = ["can_learn", "is_float32", "library", "through"]
 
 SOURCES = Path(__file__).with_name("cpp_block")
 KEEP_NAN = "-fno-finite-math-only"  # a run that went wrong must be seen
@@ -72,6 +72,12 @@ def library() -> ctypes.CDLL | None:
         made.sparrow_block_forward.argtypes = [call, tensor, c_int]
         made.sparrow_block_backward.restype = None
         made.sparrow_block_backward.argtypes = [call, *[tensor] * 6, c_int]
+        shape: list[Any] = [c_int64, c_int64]
+        sums: list[Any] = [tensor, tensor, c_int]
+        made.sparrow_norm_forward.restype = None
+        made.sparrow_norm_forward.argtypes = [tensor, tensor, *shape, c_float, *sums]
+        made.sparrow_norm_backward.restype = None
+        made.sparrow_norm_backward.argtypes = [*[tensor] * 4, *shape, *sums]
     return made
 
 
@@ -119,7 +125,7 @@ def through(
         hidden: [B, T, D]; mask: [B or 1, 1, T, T]; returns [B, T, D].
     """
     weights = list(_weights(block))
-    if not (_is_float32(hidden, *weights) and is_untouched(block)):
+    if not (is_float32(hidden, *weights) and is_untouched(block)):
         return None
     firsts = None
     if mask is not None and (firsts := _windows(mask)) is None:
@@ -138,7 +144,8 @@ def through(
     return out
 
 
-def _is_float32(*tensors: Tensor) -> bool:
+def is_float32(*tensors: Tensor) -> bool:
+    """Whether all are numbers that the C++ can read, and are not to become others."""
     return not torch.is_autocast_enabled("cpu") and all(
         each.dtype == torch.float32 and each.device.type == "cpu" for each in tensors
     )

@@ -365,3 +365,29 @@ extern "C" void sparrow_block_backward(Call* call, float* kept, const float* fel
     for (int64_t part = 1; part < threads; part++)
       to_weights[i] += rest[(part - 1) * size + i];
 }
+
+// RMSNorm alone. x: [rows, size]; times: [rows], kept for the way back.
+extern "C" void sparrow_norm_forward(const float* x, const float* scale, int64_t rows,
+                                     int64_t size, float eps, float* out, float* times,
+                                     int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (int64_t n = 0; n < rows; n++)
+    times[n] = norm(x + n * size, scale, size, eps, out + n * size);
+}
+
+// to_scale: [threads, size], of which the first becomes the sum.
+extern "C" void sparrow_norm_backward(const float* x, const float* scale,
+                                      const float* times, const float* felt,
+                                      int64_t rows, int64_t size, float* to_x,
+                                      float* to_scale, int threads) {
+#pragma omp parallel for schedule(static, 1) num_threads(threads)
+  for (int64_t part = 0; part < threads; part++) {
+    float* own = to_scale + part * size;
+    std::fill(own, own + size, 0.0f);
+    for (int64_t n = rows * part / threads; n < rows * (part + 1) / threads; n++)
+      norm_back(x + n * size, scale, times[n], felt + n * size, nullptr, size,
+                to_x + n * size, own);
+  }
+  for (int64_t part = 1; part < threads; part++)
+    add(to_scale + part * size, to_scale, size);
+}
