@@ -134,7 +134,7 @@ def through(
     if isinstance(block.mlp, moe.ExpertFeedForward):
         bias = block.mlp.gate.e_score_correction_bias
     sizes = _sizes(block, hidden, rotation, firsts)
-    given = (sizes, hidden, *rotation, firsts, bias, *weights)
+    given = (torch.is_grad_enabled(), sizes, hidden, *rotation, firsts, bias, *weights)
     made = _Through.apply(*given)  # type: ignore[no-untyped-call]
     if not isinstance(block.mlp, moe.ExpertFeedForward):
         out: Tensor = made
@@ -232,6 +232,32 @@ def _parts(sizes: Sizes) -> int:
     return min(torch.get_num_threads(), int(sizes.texts))
 
 
+class _Lender:
+    """Lends memory, and keeps what comes back for the next block that asks.
+
+    The system clears every page that it gives, which costs as much as a product.
+    """
+
+    MOST = 8  # pieces; more are left to the system
+
+    def __init__(self) -> None:
+        self.spare: list[Tensor] = []
+
+    def take(self, size: int) -> Tensor:
+        """A tensor of so many numbers, which may be anything."""
+        for place, each in enumerate(self.spare):
+            if len(each) == size:
+                return self.spare.pop(place)
+        return torch.empty(size)
+
+    def give(self, lent: Tensor) -> None:
+        """Nobody reads it any more."""
+        self.spare = [lent, *self.spare][: self.MOST]
+
+
+_lender = _Lender()
+
+
 def _call(sizes: Sizes, weights: list[Tensor], **tensors: Tensor | None) -> Call:
     """Where everything lies; tensors must be contiguous and stay alive."""
     call = Call(sizes=sizes)
@@ -253,6 +279,7 @@ class _Through(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
+        is_learning: bool,
         sizes: Sizes,
         hidden: Tensor,
         cos: Tensor,
@@ -261,8 +288,6 @@ class _Through(torch.autograd.Function):
         bias: Tensor | None,
         *weights: Tensor,
     ) -> Any:
-        made = library()
-        assert made is not None, "ask `can_learn` first"
         hidden, cos, sin, *matrices = (
             each.contiguous() for each in (hidden, cos, sin, *weights)
         )
@@ -270,19 +295,19 @@ class _Through(torch.autograd.Function):
         out = torch.empty_like(hidden)
         scores = hidden.new_empty(tokens, sizes.experts)
         experts = torch.empty(tokens, sizes.chosen, dtype=torch.long)
-        kept = hidden.new_empty(made.sparrow_block_kept(byref(sizes)))
         places = {"hidden": hidden, "cos": cos, "sin": sin, "firsts": firsts}
         places |= {"bias": bias, "out": out, "scores": scores, "experts": experts}
-        call = _call(sizes, matrices, **places)
-        made.sparrow_block_forward(byref(call), kept.data_ptr(), _parts(sizes))
-        ctx.sizes = sizes
+        ctx.sizes, ctx.kept = sizes, _read(sizes, matrices, **places)
+        first = len(ctx.kept) - experts.numel()
+        chosen = ctx.kept[first:].view_as(experts).clone()
+        if not is_learning:
+            _lender.give(ctx.kept)
         ctx.save_for_backward(
-            hidden, cos, sin, firsts, scores, experts, kept, *matrices
+            hidden, cos, sin, firsts, bias, scores, experts, *matrices
         )
         ctx.set_materialize_grads(False)
         if not sizes.experts:
             return out
-        chosen = kept[-experts.numel() :].view_as(experts).clone()
         ctx.mark_non_differentiable(experts, chosen)
         return out, experts, chosen, scores
 
@@ -291,9 +316,13 @@ class _Through(torch.autograd.Function):
     def backward(ctx: Any, felt: Tensor | None, *more: Tensor | None) -> Any:
         made, sizes = library(), ctx.sizes
         assert made is not None
-        hidden, cos, sin, firsts, scores, experts, kept, *matrices = ctx.saved_tensors
+        hidden, cos, sin, firsts, bias, scores, experts, *matrices = ctx.saved_tensors
         places = {"hidden": hidden, "cos": cos, "sin": sin, "firsts": firsts}
         places |= {"scores": scores, "experts": experts}
+        kept, ctx.kept = ctx.kept, None
+        if kept is None:  # it was given back: a second way back makes it again
+            again = {"bias": bias, "out": torch.empty_like(hidden)}
+            kept = _read(sizes, matrices, **places, **again)
         call, parts = _call(sizes, matrices, **places), _parts(sizes)
         felt = torch.zeros_like(hidden) if felt is None else felt.contiguous()
         felt_scores = more[-1].contiguous() if more and more[-1] is not None else None
@@ -311,8 +340,19 @@ class _Through(torch.autograd.Function):
             rest.data_ptr(),
             parts,
         )
+        _lender.give(kept)
         grads = [
             part.view_as(matrix)
             for part, matrix in zip(to_weights.split(lengths), matrices, strict=True)
         ]
-        return None, to_hidden, None, None, None, None, *grads
+        return None, None, to_hidden, None, None, None, None, *grads
+
+
+def _read(sizes: Sizes, weights: list[Tensor], **places: Tensor | None) -> Tensor:
+    """Go forward; what the way back needs."""
+    made = library()
+    assert made is not None, "ask `can_learn` first"
+    kept = _lender.take(made.sparrow_block_kept(byref(sizes)))
+    call = _call(sizes, weights, **places)
+    made.sparrow_block_forward(byref(call), kept.data_ptr(), _parts(sizes))
+    return kept

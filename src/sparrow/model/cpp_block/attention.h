@@ -58,9 +58,8 @@ struct Seen {
   int64_t first, last, wide;
 };
 
-// Softmax without its division, by 1 / `share`; 0 where nobody looks. Returns the
-// logarithm of the sum.
-inline float open_up(float* row, const Seen& seen, float& share) {
+// Softmax without its last product, with open[1]; 0 where nobody looks.
+inline void open_up(float* row, const Seen& seen, float* open) {
   const int first = seen.first, last = seen.last, wide = seen.wide;
   float most = row[last], sum = 0;
 #pragma omp simd reduction(max : most)
@@ -74,47 +73,49 @@ inline float open_up(float* row, const Seen& seen, float& share) {
     row[c] = (c >= first) & (c <= last) ? own : 0.0f;
     sum += row[c];
   }
-  share = 1.0f / sum;
-  return most + std::log(sum);
+  open[0] = most, open[1] = 1.0f / sum;
 }
 
-// The same weights again, divided, from scores in `row`; slope: what weights feel, and
+// The same weights again, whole, from scores in `row`; slope: what weights feel, and
 // then what scores feel.
-inline void slope_of(float* row, float* slope, const Seen& seen, float log, float mean) {
+inline void slope_of(float* row, float* slope, const Seen& seen, const float* open,
+                     float mean) {
   const int first = seen.first, last = seen.last, wide = seen.wide;
+  const float most = open[0], share = open[1];
 #pragma omp simd
   for (int c = 0; c < wide; c++) {
-    const float own = exponential(row[c] - log);
+    const float own = exponential(row[c] - most) * share;
     row[c] = (c >= first) & (c <= last) ? own : 0.0f;
     slope[c] = (c >= first) & (c <= last) ? own * (slope[c] - mean) : 0.0f;
   }
 }
 
-// mixed: [T, heads, value], this head's part; logs: [T, heads], its logarithms.
-inline void look(const Head& h, To mixed, To logs, Room& room) {
+// mixed: [T, heads, value], this head's part; opens: [T, heads, 2], its softmaxes.
+inline void look(const Head& h, To mixed, To opens, Room& room) {
   const Sizes& s = h.s;
   float* scores = room.scores.take(QUERIES * h.wide);
   for (int64_t t = 0, end; t < s.tokens; t = end) {
     end = h.end(t);
     const int64_t left = h.first(t);
-    float sums[QUERIES];
     scores_of(h, t, end, left, {scores, h.wide});
     for (int64_t q = t; q < end; q++) {
       const Seen seen = {h.first(q) - left, q - left, full(end - left)};
-      logs.at[q * logs.step] = open_up(scores + (q - t) * h.wide, seen, sums[q - t]);
+      open_up(scores + (q - t) * h.wide, seen, opens.at + q * opens.step);
     }
     To to = {mixed.at + t * mixed.step, mixed.step};
     product(end - t, s.value, end - left, {scores, h.wide},
             {h.pair + left * s.pairs() + s.nope, s.pairs()}, to);
-    for (int64_t q = t; q < end; q++, to.at += to.step)
-      for (int64_t i = 0; i < s.value; i++) to.at[i] *= sums[q - t];
+    for (int64_t q = t; q < end; q++, to.at += to.step) {
+      const float share = opens.at[q * opens.step + 1];
+      for (int64_t i = 0; i < s.value; i++) to.at[i] *= share;
+    }
   }
 }
 
 // What the head's queries, keys and values feel of `felt`, which `mixed` feels.
 // to_query: [T, .]; to_pair: [T, nope + value], set to zero before; to_key: [T, turned],
 // which all heads share and add to.
-inline void look_back(const Head& h, From mixed, From logs, From felt, To to_query,
+inline void look_back(const Head& h, From mixed, From opens, From felt, To to_query,
                       To to_pair, To to_key, Room& room) {
   const Sizes& s = h.s;
   const int64_t query = s.query();
@@ -140,7 +141,7 @@ inline void look_back(const Head& h, From mixed, From logs, From felt, To to_que
             {slopes, h.wide});
     for (int64_t q = t; q < end; q++)
       slope_of(scores + (q - t) * h.wide, slopes + (q - t) * h.wide,
-               {h.first(q) - left, q - left, full(count)}, logs.at[q * logs.step],
+               {h.first(q) - left, q - left, full(count)}, opens.at + q * opens.step,
                dot(felt.at + q * felt.step, mixed.at + q * mixed.step, s.value));
     turned_product(count, s.value, rows, {scores, h.wide}, own_felt,
                    {to_pair.at + left * to_pair.step + s.nope, to_pair.step});

@@ -39,7 +39,7 @@ struct Kept {
   float *first, *latent, *second;  // the norms' factors: [S]
   float* joint;   // queries, turned and scaled; latent before its norm; key: [S, joint]
   float* pairs;   // keys and values of each head: [S, heads, nope + value]
-  float* logs;    // logarithm of each softmax's sum: [S, heads]
+  float* opens;   // of each softmax: the largest score, and 1 / sum: [S, heads, 2]
   float* mixed;   // what attention found: [S, heads, value]
   float* middle;  // between the two halves: [S, width]
   float* gated;   // the pieces of a chunk, expert by expert: [S · A, 2 · inner]

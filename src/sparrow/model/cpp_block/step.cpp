@@ -56,7 +56,7 @@ Kept keep(const Sizes& s, float* all) {
   };
   return {next(1),         next(1),
           next(1),         next(s.joint()),
-          next(s.pairs()), next(s.heads),
+          next(s.pairs()), next(2 * s.heads),
           next(s.values()), next(s.width),
           next(s.chosen * 2 * s.inner), next(2 * s.for_all),
           next(s.chosen)};
@@ -167,7 +167,7 @@ void attend(const Call& call, const Chunk& c, Room& room) {
       const int64_t at = text * s.tokens;
       look(head_of(call, c.text + text, head, room),
            {mixed.at + at * mixed.step + head * s.value, mixed.step},
-           {k.logs + (c.begin + at) * s.heads + head, s.heads}, room);
+           {k.opens + 2 * ((c.begin + at) * s.heads + head), 2 * s.heads}, room);
     }
   std::copy(hidden, hidden + c.rows * s.width, middle.at);
   product(c.rows, s.width, s.values(), {mixed.at, mixed.step}, {turned.out, s.width},
@@ -228,7 +228,7 @@ void look_back_all(const Call& call, const Chunk& c, Room& room) {
       float *own_joint = room.joint[at], *own_pair = room.pairs[at];
       look_back(head_of(call, c.text + text, head, room),
                 {call.kept.mixed + token * s.values() + head * s.value, s.values()},
-                {call.kept.logs + token * s.heads + head, s.heads},
+                {call.kept.opens + 2 * (token * s.heads + head), 2 * s.heads},
                 {room.mixed[at] + head * s.value, room.mixed.at.step},
                 {own_joint + head * s.query(), joint.step},
                 {own_pair + head * s.pair(), pairs.step},
@@ -302,7 +302,7 @@ Room& room() {
 extern "C" int64_t sparrow_block_kept(const Sizes* sizes) {
   const Sizes& s = *sizes;
   return s.texts * s.tokens *
-         (3 + s.joint() + s.pairs() + s.heads + s.values() + s.width +
+         (3 + s.joint() + s.pairs() + 2 * s.heads + s.values() + s.width +
           s.chosen * (2 * s.inner + 1) + 2 * s.for_all);
 }
 
