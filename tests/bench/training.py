@@ -95,7 +95,6 @@ def _learner(model: Sparrow, config: Config) -> Learner:
         model=config,
         length=LENGTH,
         batch_size=ROWS,
-        micro_batch_size=16,  # what is kept for the way back stays near
         optimizer="adamw",  # as the peer
         compile=True,
     )

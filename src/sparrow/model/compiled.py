@@ -53,6 +53,7 @@ def _take_whole_blocks(model: Sparrow) -> None:
             part.whole = native_block.through
         elif isinstance(part, RMSNorm):
             part.whole = native_norm.through
+    model.is_compiled = True
 
 
 def _fuse(model: Sparrow) -> None:

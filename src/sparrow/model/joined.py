@@ -39,6 +39,7 @@ __all__ = [
     "JoinedStep",
     "can_join",
     "is_original",
+    "is_own",
     "is_untouched",
     "mix_latents",
     "plain",
@@ -102,11 +103,11 @@ def is_untouched(whole: nn.Module, besides: Collection[type[nn.Module]] = ()) ->
     return (
         all(type(part) in (*PARTS, *besides) for part in parts)
         and not any(getattr(part, hooks) for part in parts for hooks in HOOKS)
-        and all(_is_own(module) for module in (attend, gqa, mla, moe, norm, rope))
+        and all(is_own(module) for module in (attend, gqa, mla, moe, norm, rope))
     )
 
 
-def _is_own(module: ModuleType) -> bool:
+def is_own(module: ModuleType) -> bool:
     """Whether the module's public functions, and its layers' methods, are its own."""
     found = [getattr(module, name) for name in module.__all__]
     for layer in [each for each in found if isinstance(each, type)]:

@@ -8,7 +8,7 @@ between them many small steps, each of which writes to memory what the next one 
 
 import ctypes
 from collections.abc import Iterator
-from ctypes import POINTER, byref, c_float, c_int, c_int64, c_void_p
+from ctypes import POINTER, byref, c_double, c_float, c_int, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,9 @@ def library() -> ctypes.CDLL | None:
         made.sparrow_norm_forward.argtypes = [tensor, tensor, *shape, c_float, *sums]
         made.sparrow_norm_backward.restype = None
         made.sparrow_norm_backward.argtypes = [*[tensor] * 4, *shape, *sums]
+        made.sparrow_surprise.restype = c_double
+        more: list[Any] = [*shape, *[tensor] * 4, c_int]
+        made.sparrow_surprise.argtypes = [*[tensor] * 3, c_int64, *more]
     return made
 
 

@@ -8,6 +8,7 @@
 #include "attention.h"
 #include "block.h"
 #include "experts.h"
+#include "head.h"
 #include "parts.h"
 
 namespace {
@@ -390,4 +391,29 @@ extern "C" void sparrow_norm_backward(const float* x, const float* scale,
   }
   for (int64_t part = 1; part < threads; part++)
     add(to_scale + part * size, to_scale, size);
+}
+
+// The surprise at all targets, in sum, and what hidden and weight feel of it.
+// turned: room for the transposed weight; rest: as in sparrow_block_backward.
+extern "C" double sparrow_surprise(const float* hidden, const float* weight,
+                                   const int64_t* targets, int64_t rows, int64_t width,
+                                   int64_t words, float* turned, float* to_hidden,
+                                   float* to_weight, float* rest, int threads) {
+  const Heard heard = {hidden, weight, turned, targets, width, words, to_hidden};
+  const int64_t size = words * width;
+  std::vector<double> sums(threads);
+  turn_over(words, width, {weight, width}, {turned, words});
+#pragma omp parallel for schedule(static, 1) num_threads(threads)
+  for (int64_t part = 0; part < threads; part++) {
+    static thread_local Buffer scores;
+    float* own = part ? rest + (part - 1) * size : to_weight;
+    std::fill(own, own + size, 0.0f);
+    sums[part] =
+        hear(heard, rows * part / threads, rows * (part + 1) / threads, own, scores);
+  }
+  for (int64_t part = 1; part < threads; part++) {
+    add(rest + (part - 1) * size, to_weight, size);
+    sums[0] += sums[part];
+  }
+  return sums[0];
 }
