@@ -95,7 +95,6 @@ def _learner(model: Sparrow, config: Config) -> Learner:
         model=config,
         length=LENGTH,
         batch_size=ROWS,
-        micro_batch_size=8,  # what is read at once stays in the processor's caches
         optimizer="adamw",  # as the peer
         compile=True,
     )

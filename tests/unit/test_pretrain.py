@@ -214,10 +214,11 @@ def test_a_tokenizer_larger_than_the_model_is_refused(
         pretrain(recipe, tmp_path)
 
 
-def run_together(folder: Path, processes: int) -> None:
+def run_together(folder: Path, processes: int, *more: str) -> None:
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
         *("--nproc-per-node", str(processes), *COMMAND, "--folder", str(folder)),
+        *more,
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,8 @@
 """One layer: look at other tokens, then think about each one alone."""
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from torch import Tensor, nn
 
 from sparrow.config import Config
@@ -10,7 +13,9 @@ from sparrow.model.mla import LatentAttention
 from sparrow.model.moe import DenseFeedForward, ExpertFeedForward
 from sparrow.model.rope import Rotation
 
-__all__ = ["Block"]
+__all__ = ["Block", "Whole"]
+
+Whole: TypeAlias = Callable[["Block", Tensor, Rotation, Tensor | None], Tensor | None]
 
 
 class Block(nn.Module):
@@ -30,6 +35,8 @@ class Block(nn.Module):
             if config.is_moe_layer(layer)
             else DenseFeedForward(width, config.intermediate_size)
         )
+        # Does all of it in one call, where it can: see `compile_layers`.
+        self.whole: Whole | None = None
         self.input_layernorm = norm.RMSNorm(width, eps)
         self.post_attention_layernorm = norm.RMSNorm(width, eps)
 
@@ -42,6 +49,10 @@ class Block(nn.Module):
         absorb: bool | None = None,
     ) -> Tensor:
         """Attend, then feed forward; arguments as in `LatentAttention`."""
+        if self.whole is not None and cache is None and not absorb:
+            made = self.whole(self, hidden, rotation, mask)
+            if made is not None:
+                return made
         hidden = hidden + self.self_attn(
             self.input_layernorm(hidden), rotation, mask, cache, self.layer, absorb
         )

@@ -1,9 +1,10 @@
-"""Let PyTorch fuse the small steps of each layer into few, where it can.
+"""Let a compiler make a step of training faster, where there is one.
 
-A training step is made of large matrix products and of many small steps between them,
-each of which reads and writes memory. `torch.compile` fuses the small ones. It needs a
-C++ compiler, and half a minute before the first step: worth it for training, not for
-a few tokens. Nothing else changes, and nothing depends on it.
+A training step is made of matrix products and of many small steps between them, each of
+which reads and writes memory. For a model whose shape it knows, `native_block` does a
+whole block in one call of C++, which is compiled once in a few seconds. For others,
+`torch.compile` fuses the small steps; it needs half a minute before the first step of
+every run. Nothing else changes, and nothing depends on it.
 """
 
 import shutil
@@ -11,8 +12,11 @@ import sys
 
 from torch import nn
 
+from sparrow.model import native_block, native_norm
 from sparrow.model.block import Block
+from sparrow.model.joined import is_original
 from sparrow.model.moe import ExpertFeedForward
+from sparrow.model.norm import RMSNorm
 from sparrow.model.transformer import Sparrow
 
 __all__ = ["can_compile", "compile_layers"]
@@ -26,16 +30,38 @@ def can_compile() -> bool:
 
 
 def compile_layers(model: Sparrow) -> bool:
-    """Compile the parts whose shapes stay the same from step to step.
+    """Let compiled code do what it can of each layer.
 
-    How many tokens each routed expert receives changes with every batch, so routing
-    stays as it is.
+    A learner's own function or a hook is seen in any case, also one that is put in
+    place later.
 
     Returns:
         Whether anything was compiled; without a C++ compiler nothing is.
     """
     if not can_compile():
         return False
+    if native_block.can_learn(model.config) and is_original(model):
+        _take_whole_blocks(model)
+    else:
+        _fuse(model)
+    return True
+
+
+def _take_whole_blocks(model: Sparrow) -> None:
+    for part in model.modules():
+        if isinstance(part, Block):
+            part.whole = native_block.through
+        elif isinstance(part, RMSNorm):
+            part.whole = native_norm.through
+    model.is_compiled = True
+
+
+def _fuse(model: Sparrow) -> None:
+    """Compile the parts whose shapes stay the same from step to step.
+
+    How many tokens each routed expert receives changes with every batch, so routing
+    stays as it is.
+    """
     model.norm.compile()
     for layer in model.layers:
         assert isinstance(layer, Block), "a model is made of blocks"
@@ -51,4 +77,3 @@ def compile_layers(model: Sparrow) -> bool:
         for part in parts:
             if part is not None:
                 part.compile()
-    return True

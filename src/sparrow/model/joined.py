@@ -35,7 +35,15 @@ from sparrow.model.joined_parts import (
 from sparrow.model.linear import Linear
 from sparrow.model.mtp import MultiTokenPrediction, SharedHead
 
-__all__ = ["JoinedStep", "can_join", "is_original", "mix_latents", "plain"]
+__all__ = [
+    "JoinedStep",
+    "can_join",
+    "is_original",
+    "is_own",
+    "is_untouched",
+    "mix_latents",
+    "plain",
+]
 
 PARTS = (
     Block,
@@ -52,6 +60,11 @@ PARTS = (
     transformer.Sparrow,
     nn.Embedding,
     nn.ModuleList,
+)
+
+HOOKS = (
+    *("_forward_hooks", "_forward_pre_hooks"),
+    *("_backward_hooks", "_backward_pre_hooks"),
 )
 
 
@@ -75,15 +88,26 @@ def is_original(
     return (
         model.device.type == "cpu"
         and model.dtype == torch.float32
-        and all(type(part) in (*PARTS, *besides) for part in model.modules())
-        and not any(
-            part._forward_hooks or part._forward_pre_hooks for part in model.modules()
-        )
-        and all(_is_own(module) for module in (attend, gqa, mla, moe, norm, rope))
+        and is_untouched(model, besides)
     )
 
 
-def _is_own(module: ModuleType) -> bool:
+def is_untouched(whole: nn.Module, besides: Collection[type[nn.Module]] = ()) -> bool:
+    """Whether a model, or a part of one, has the library's own parts, and no watchers.
+
+    Args:
+        whole: what is looked at, with all that it is made of.
+        besides: kinds of parts that may be there as well.
+    """
+    parts = list(whole.modules())
+    return (
+        all(type(part) in (*PARTS, *besides) for part in parts)
+        and not any(getattr(part, hooks) for part in parts for hooks in HOOKS)
+        and all(is_own(module) for module in (attend, gqa, mla, moe, norm, rope))
+    )
+
+
+def is_own(module: ModuleType) -> bool:
     """Whether the module's public functions, and its layers' methods, are its own."""
     found = [getattr(module, name) for name in module.__all__]
     for layer in [each for each in found if isinstance(each, type)]:

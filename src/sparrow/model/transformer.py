@@ -38,6 +38,7 @@ class Sparrow(nn.Module):
         """Make a model with random weights, drawn from PyTorch's global generator."""
         super().__init__()
         self.config = config
+        self.is_compiled = False  # `compile_layers` may change it
         self.embed_tokens = nn.Embedding.from_pretrained(
             torch.empty(config.vocab_size, config.hidden_size), freeze=False
         )
@@ -179,7 +180,18 @@ class Sparrow(nn.Module):
 
         Source: arXiv:2412.19437, equations 21 to 23.
         """
-        predictions = []
+        further = self.hidden_further(hidden, input_ids, mask)
+        return [self.logits(each) for each in further]
+
+    def hidden_further(
+        self, hidden: Tensor, input_ids: Tensor, mask: Tensor | None = None
+    ) -> list[Tensor]:
+        """What the head reads of each MTP module; as `predict_further` otherwise.
+
+        Shapes:
+            returns one [B, T - depth, D] a module.
+        """
+        found = []
         for depth, module in enumerate(self.mtp, start=1):
             shifted = input_ids[:, depth:]
             tokens = shifted.shape[1]
@@ -189,8 +201,8 @@ class Sparrow(nn.Module):
             hidden = module(
                 hidden[:, :tokens], self.embed_tokens(shifted), rotation, window
             )
-            predictions.append(self.logits(hidden))
-        return predictions
+            found.append(hidden)
+        return found
 
     def gates(self) -> Iterator[Gate]:
         """The gate of every layer that has experts, MTP modules included."""

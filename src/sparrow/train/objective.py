@@ -2,12 +2,13 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from sparrow.data import packing
 from sparrow.data.packing import Packed
 from sparrow.model import Sparrow, moe
-from sparrow.train import loss
+from sparrow.train import loss, native_loss
 
 __all__ = ["Losses", "Objective"]
 
@@ -49,11 +50,10 @@ class Objective(nn.Module):
         model = self.model
         mask = packing.attention_mask(batch.document)
         hidden = model.hidden(batch.tokens, positions=batch.positions, mask=mask)
-        language = loss.language_loss(model.logits(hidden), batch.targets, count)
+        language = self._surprise(hidden, batch.targets, count)
         mtp = balance = language.new_zeros(())
         if self.mtp_weight:
-            predictions = model.predict_further(hidden, batch.tokens, mask)
-            mtp = loss.mtp_loss(predictions, batch.targets, count)
+            mtp = self._surprise_further(hidden, batch, mask, count)
         if self.balance_weight:
             here = len(batch.tokens)
             for routing in model.routings():
@@ -61,3 +61,24 @@ class Objective(nn.Module):
                 balance = balance + one * (here / rows)
         total = language + self.mtp_weight * mtp + self.balance_weight * balance
         return Losses(total, language, mtp, balance)
+
+    def _surprise(self, hidden: Tensor, targets: Tensor, count: int) -> Tensor:
+        if native_loss.can_hear(self.model):
+            return native_loss.language_loss(self.model, hidden, targets, count)
+        return loss.language_loss(self.model.logits(hidden), targets, count)
+
+    def _surprise_further(
+        self, hidden: Tensor, batch: Packed, mask: Tensor, count: int
+    ) -> Tensor:
+        """What `mtp_loss` says, also where nobody makes all scores at once."""
+        model = self.model
+        if not native_loss.can_hear(model):
+            predictions = model.predict_further(hidden, batch.tokens, mask)
+            return loss.mtp_loss(predictions, batch.targets, count)
+        losses = []
+        for depth, further in enumerate(
+            model.hidden_further(hidden, batch.tokens, mask), start=1
+        ):
+            targets = loss.further_targets(batch.targets, depth)
+            losses.append(native_loss.language_loss(model, further, targets, count))
+        return torch.stack(losses).mean()
