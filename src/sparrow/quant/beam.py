@@ -22,7 +22,7 @@ from sparrow.quant.affine import Grid
 
 __all__ = ["search_columns"]
 
-VALUES = 2**22  # of all ways together, 16 MiB; a bound for memory
+VALUES = 2**22  # in each tensor of ways or of codes tried, 16 MiB: bounds memory
 
 
 def search_columns(
