@@ -558,6 +558,8 @@ def test_a_model_cannot_be_quantized_twice(latent_model):
         ({"group_size": 7}, "even number"),
         ({"activations": "int8", "bits": 4}, "need weights in int8"),
         ({"format": "fp8", "method": "gptq"}, "fp8 rounds to the nearest"),
+        ({"method": "gptq", "beam": 0}, "at least 1 way to round a row; got 0"),
+        ({"method": "awq", "beam": 4}, "with awq the beam must be 1, got 4"),
     ],
 )
 def test_a_scheme_whose_parts_do_not_go_together_is_refused(parts, message):

@@ -123,6 +123,8 @@ def test_several_schemes_have_a_folder_each(tmp_path):
         (["--scheme", "int3"], 'no scheme "int3"', 2),
         (["--scheme", "int4", "--group-size", 20], "no multiple of the group", 2),
         (["--scheme", "int4", "--group-size", 3], "even number", 2),
+        (["--scheme", "gptq-int4", "--beam", 0], "at least 1 way", 2),
+        (["--scheme", "int4", "--beam", 4], "with nearest the beam must be 1", 2),
         (["--scheme", "gptq-int4", "--text", "EMPTY"], "no text to learn from", 2),
         (["--scheme", "gptq-int4", "--text", "SHORT"], "a row needs 256", 2),
     ],

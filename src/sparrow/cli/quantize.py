@@ -57,6 +57,14 @@ TEMPLATE = "chat_template.jinja"
     help="A grid around zero, or from the lowest to the highest weight.",
 )
 @click.option(
+    "--beam",
+    type=int,
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Ways to round a row that gptq keeps side by side; more take longer.",
+)
+@click.option(
     "--text",
     "source",
     type=click.Path(path_type=Path),
@@ -96,6 +104,7 @@ def quantize(
     out: Path,
     group_size: int | None,
     symmetric: bool | None,
+    beam: int,
     source: Path | None,
     calibration_rows: int,
     rows: int,
@@ -110,7 +119,7 @@ def quantize(
     from sparrow.model import named
     from sparrow.text import Tokenizer
 
-    chosen = {each: _scheme(each, group_size, symmetric) for each in schemes}
+    chosen = {each: _scheme(each, group_size, symmetric, beam) for each in schemes}
     folder = named.folder_of(name)
     model, tokenizer = quant.open_model(folder).float().eval(), Tokenizer(folder)
     texts = _Texts(model, tokenizer, source)
@@ -178,11 +187,13 @@ class _Texts:
         return reading.Text.whole(ids)
 
 
-def _scheme(name: str, group_size: int | None, symmetric: bool | None) -> "Scheme":
+def _scheme(
+    name: str, group_size: int | None, symmetric: bool | None, beam: int
+) -> "Scheme":
     """The scheme of a name, with what the flags change."""
     from sparrow.quant import scheme
 
-    found = scheme.find(name)
+    found = replace(scheme.find(name), beam=beam)
     if group_size is not None:
         found = replace(found, group_size=group_size)
     return found if symmetric is None else replace(found, symmetric=symmetric)

@@ -177,7 +177,7 @@ def quantize_matrix(
     if flow is None:
         codes = affine.round_to_grid(weight, grid, scheme.bits)
     else:
-        codes = gptq.quantize(weight, flow.gram, grid, scheme.bits)
+        codes = gptq.quantize(weight, flow.gram, grid, scheme.bits, ways=scheme.beam)
     kept = packing.pack_int4(codes) if scheme.bits == 4 else codes
     zero = None if scheme.symmetric else grid.zero.to(torch.int8)
     kind = DynamicLinear if scheme.activations == "int8" else AffineLinear

@@ -9,7 +9,7 @@ changed in the row.
 import torch
 from torch import Tensor
 
-from sparrow.quant import affine
+from sparrow.quant import affine, beam
 from sparrow.quant.affine import Grid
 
 __all__ = ["inverse_root", "output_error", "quantize", "round_columns"]
@@ -82,13 +82,26 @@ def round_columns(weight: Tensor, grid: Grid, root: Tensor, bits: int) -> Tensor
 
 
 def quantize(
-    weight: Tensor, gram: Tensor, grid: Grid, bits: int, damping: float = DAMPING
+    weight: Tensor,
+    gram: Tensor,
+    grid: Grid,
+    bits: int,
+    damping: float = DAMPING,
+    ways: int = 1,
 ) -> Tensor:
     """Codes whose outputs come near to those of `weight`, on the given grid.
 
     Columns that carry most come first ("act-order"), while all others can still make
     up for them. The grid stays that of the original weights, so that groups are
     neighbours and every kernel can read them.
+
+    Args:
+        weight: the matrix.
+        gram: see `inverse_root`.
+        grid: a scale and a zero for each group.
+        bits: of a code.
+        damping: see `inverse_root`.
+        ways: to round a row, kept side by side; 1 is GPTQ as published.
 
     Shapes:
         weight: [N, K]; gram: [K, K]; grid: [N, G] each; returns [N, K], int8.
@@ -100,6 +113,9 @@ def quantize(
     own = Grid(*(each.repeat_interleave(size, 1)[:, order] for each in grid))
     # 3. Round.
     root = inverse_root(gram[order][:, order], damping)
-    codes = round_columns(weight[:, order], own, root, bits)
+    if ways == 1:
+        codes = round_columns(weight[:, order], own, root, bits)
+    else:
+        codes = beam.search_columns(weight[:, order], own, root, bits, ways)
     # 4. Back to the old order.
     return codes[:, order.argsort()]

@@ -27,6 +27,7 @@ class Scheme:
         symmetric: whether the grid is the same on both sides of zero.
         method: how codes are found: nearest, gptq or awq.
         activations: float, or int8: rounded too, each token with its own scale.
+        beam: ways to round a row that gptq keeps side by side; 1: GPTQ as published.
         format: integer, or fp8: E4M3 in tiles; then nothing else has a meaning.
 
     Raises:
@@ -37,6 +38,7 @@ class Scheme:
     group_size: int | None = None
     symmetric: bool = True
     method: str = "nearest"
+    beam: int = 1
     activations: str = "float"
     format: str = "integer"
 
@@ -62,6 +64,22 @@ class Scheme:
                     "a group must have an even number of weights, at least 2; got "
                     "{got}.",
                     got=self.group_size,
+                )
+            )
+        if self.beam < 1:
+            raise QuantizationError(
+                _(
+                    "a beam keeps at least 1 way to round a row; got {got}.",
+                    got=self.beam,
+                )
+            )
+        if self.beam > 1 and self.method != "gptq":
+            raise QuantizationError(
+                _(
+                    "only gptq keeps several ways to round a row; with {method} the "
+                    "beam must be 1, got {got}.",
+                    method=self.method,
+                    got=self.beam,
                 )
             )
         is_plain = self.bits == 8 and self.group_size is None and self.symmetric
