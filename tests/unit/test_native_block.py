@@ -10,10 +10,20 @@ from torch import Tensor
 from sparrow import Config, Sparrow
 from sparrow.checks import library
 from sparrow.data import packing
-from sparrow.model import attend, compiled, native_block, rope, transformer
+from sparrow.model import (
+    attend,
+    compiled,
+    native_block,
+    native_norm,
+    rope,
+    transformer,
+)
 from sparrow.model.block import Block
 from sparrow.model.moe import ExpertFeedForward
+from sparrow.model.norm import RMSNorm
+from sparrow.train import loss, native_loss
 from sparrow.train.loop import pretrain
+from sparrow.train.objective import Objective
 
 from .test_pretrain import RECIPE, losses, run_together, stop_at, whole  # noqa: F401
 
@@ -38,7 +48,8 @@ CONFIGS = {
         norm_topk_prob=False,
     ),
 }
-TEXTS = [(1, 1), (3, 7), (2, 63), (5, 100), (1, 300), (2, 512)]
+TEXTS = [(1, 1), (3, 7), (5, 100), (2, 512)]
+FEW = [(2, 63), (1, 300)]  # for one thread alone
 pytestmark = pytest.mark.needs_compiler
 
 
@@ -93,7 +104,7 @@ def look(block: Block, config: Config, mask: Tensor | None, places: Tensor, x: T
     """One pass and the gradients of a loss that reads all that comes out."""
     dtype = block.input_layernorm.weight.dtype
     draw = torch.Generator().manual_seed(7)
-    hidden = x.to(dtype).requires_grad_()
+    hidden = x.detach().clone().to(dtype).requires_grad_()
     inverse = rope.frequencies(config)
     cos, sin = rope.rotation(places, inverse, config)
     rotation = rope.Rotation(cos.to(dtype), sin.to(dtype))
@@ -160,7 +171,7 @@ def test_a_compiled_block_gives_the_twins_numbers_and_gradients(
 ):
     assert native_block.can_learn(config)
     block = make(config)
-    for texts, tokens in TEXTS:
+    for texts, tokens in TEXTS if threads > 1 else FEW:
         x = torch.randn(texts, tokens, config.hidden_size)
         given = *windows(texts, tokens, kind), x
         exact = truth(block, config, monkeypatch, *given)
@@ -288,6 +299,85 @@ def test_compiling_a_model_takes_all_its_blocks_mtp_included():
     blocks = [each for each in model.modules() if isinstance(each, Block)]
     assert len(blocks) == 5
     assert all(block.whole is native_block.through for block in blocks)
+
+
+def test_a_second_way_back_gives_the_same():
+    block = compile_block(make(PICO))
+    hidden = TEXT.clone().requires_grad_()
+    rotation = rope.rotation(torch.arange(40)[None], rope.frequencies(PICO), PICO)
+    out = block(hidden, rotation).square().sum()
+    out.backward(retain_graph=True)
+    once = hidden.grad.clone()
+    with torch.no_grad():
+        block(TEXT + 1, rotation)  # takes the memory that came back
+    hidden.grad = None
+    out.backward()
+    assert torch.equal(hidden.grad, once)
+
+
+def make_compiled(**changes: object) -> Sparrow:
+    torch.manual_seed(0)
+    model = Sparrow(PICO.replace(**changes))
+    assert compiled.compile_layers(model)
+    return model
+
+
+def heads(model: Sparrow, monkeypatch, *, is_compiled: bool):
+    """All losses of a batch, and the gradient of their sum."""
+    model.zero_grad()
+    monkeypatch.setattr(model, "is_compiled", is_compiled)
+    documents = [torch.arange(1, size) for size in (30, 7, 41, 22, 18)]
+    batch = packing.pack(documents, 24, 0)
+    lessons = Objective(model, mtp_weight=0.3, balance_weight=1e-2)
+    found = lessons(batch, 100, len(batch.tokens))
+    found.total.backward()
+    return found, {name: each.grad for name, each in model.named_parameters()}
+
+
+@pytest.mark.parametrize("is_tied", [True, False])
+def test_the_head_with_its_loss_gives_what_both_do_apart(is_tied, monkeypatch):
+    model = make_compiled(tie_word_embeddings=is_tied)
+    assert native_loss.can_hear(model)
+    mine, grads = heads(model, monkeypatch, is_compiled=True)
+    twin, expected = heads(model, monkeypatch, is_compiled=False)
+    for got, wanted in zip(mine, twin, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-7)
+    for name, grad in grads.items():
+        size = float(expected[name].abs().max())
+        error = float((grad - expected[name]).abs().max())
+        assert error <= 2e-5 * size + 1e-7, name
+
+
+def test_a_learners_own_loss_sees_the_scores(monkeypatch):
+    model = make_compiled()
+    seen = []
+    original = loss.language_loss
+
+    def own(logits: Tensor, *more: object) -> Tensor:
+        seen.append(logits.shape)
+        return original(logits, *more)
+
+    library.replace("sparrow.train.loss:language_loss", own)
+    try:
+        heads(model, monkeypatch, is_compiled=True)
+    finally:
+        library.put_back("sparrow.train.loss:language_loss")
+    assert [each[-1] for each in seen] == [512, 512]  # the next token, and one further
+
+
+def test_a_norm_gives_the_twins_numbers_and_gradients():
+    part = RMSNorm(48, 1e-5)
+    part.weight.data.uniform_(0.5, 1.5)
+    found = []
+    for way in (native_norm.through, None):
+        part.whole = way
+        part.zero_grad()
+        x = torch.randn(3, 7, 48, generator=torch.Generator().manual_seed(1))
+        out = part(x.requires_grad_())
+        (out * out.detach().flip(-1)).sum().backward()
+        found.append((out.detach(), x.grad, part.weight.grad))
+    for mine, twin in zip(*found, strict=True):
+        torch.testing.assert_close(mine, twin, rtol=1e-5, atol=1e-5)
 
 
 COMPILED = dataclasses.replace(RECIPE, compile=True)
