@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sparrow.data.packing import IGNORED
-from sparrow.model import Sparrow, native_block
+from sparrow.model import Sparrow, native_block, transformer
 from sparrow.model.joined import is_own, is_untouched
 from sparrow.train import loss
 
@@ -31,7 +31,7 @@ def can_hear(model: Sparrow) -> bool:
         and torch.is_grad_enabled()
         and head.weight.shape[0] % LANES == 0
         and native_block.is_float32(head.weight)
-        and type(model).logits is Sparrow.logits
+        and is_own(transformer)
         and is_untouched(head)
         and is_own(loss)
     )

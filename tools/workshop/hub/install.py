@@ -19,6 +19,7 @@ from sparrow import assets, native, runtime
 from sparrow.errors import SparrowError
 from sparrow.language import _
 from sparrow.model import native as latent
+from sparrow.model import native_block
 from sparrow.quant import native as codes
 from workshop.classroom import passcodes
 from workshop.classroom.people import People
@@ -175,7 +176,7 @@ def _shared(folder: Path) -> None:
         CHECKOUT / "book/_build/html": folder / "book",
         CHECKOUT / "labs": folder / "labs",
     }
-    if all(each.library() for each in (latent, codes)):  # compiled once, for everybody
+    if all(each.library() for each in (latent, native_block, codes)):  # compiled once, for everybody
         kept = native.FOLDER
         taken[runtime.cache_folder() / kept] = folder / "cache" / kept
     if assets.is_whole("smollm2"):
