@@ -47,7 +47,7 @@ def test_loopback():
 
 def test_folders(tmp_path):
     assert os.environ["SPARROW_HOME"].startswith(str(tmp_path))
-    assert os.environ["SPARROW_CACHE"].startswith(str(tmp_path))
+    assert os.environ["SPARROW_CACHE"].startswith(str(tmp_path.parent))
 """
 
 
