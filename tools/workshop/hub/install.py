@@ -176,7 +176,8 @@ def _shared(folder: Path) -> None:
         CHECKOUT / "book/_build/html": folder / "book",
         CHECKOUT / "labs": folder / "labs",
     }
-    if all(each.library() for each in (latent, native_block, codes)):  # compiled once, for everybody
+    made = [each.library() for each in (latent, native_block, codes)]
+    if all(made):  # compiled once, for everybody
         kept = native.FOLDER
         taken[runtime.cache_folder() / kept] = folder / "cache" / kept
     if assets.is_whole("smollm2"):
