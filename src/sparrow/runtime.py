@@ -156,7 +156,7 @@ def _faster_matmul() -> str:
         onednn_s, onednn_error = try_out("bf16")
     finally:
         setting.fp32_precision = before
-    # Clearly faster: where both are alike, two runs should not differ in their last bits.
+    # Clearly faster: where both are alike, runs should not differ in their last bits.
     is_better = onednn_s < 0.75 * mkl_s and onednn_error < 4 * mkl_error
     return "onednn" if is_better else "mkl"
 
