@@ -17,8 +17,6 @@ from sparrow.train import loss
 
 __all__ = ["can_hear", "language_loss"]
 
-LANES = 16
-
 
 def can_hear(model: Sparrow) -> bool:
     """Whether `language_loss` is what the model's compiled layers go with.
@@ -29,7 +27,7 @@ def can_hear(model: Sparrow) -> bool:
     return (
         model.is_compiled
         and torch.is_grad_enabled()
-        and head.weight.shape[0] % LANES == 0
+        and head.weight.shape[0] % native_block.LANES == 0
         and native_block.is_float32(head.weight)
         and is_own(transformer)
         and is_untouched(head)
