@@ -33,6 +33,7 @@ FLAGS = (
 )
 COMPILE_S = 120
 FOLDER = "native"  # in the cache
+SHARED = Path(__file__).with_name("cpp")  # what all sources may include
 OWNERS = (0,)  # beside oneself, who may have made it: the administrator
 
 
@@ -65,7 +66,8 @@ def has_compiler() -> bool:
 
 def _place(sources: Path, flags: Sequence[str]) -> Path:
     """Where it is kept: another processor or another source, another file."""
-    texts = (each.read_text("utf-8") for each in sorted(sources.iterdir()))
+    files = (*sorted(SHARED.iterdir()), *sorted(sources.iterdir()))
+    texts = (each.read_text("utf-8") for each in files)
     told = "\0".join([runtime.processor(), *flags, *texts])
     name = hashlib.sha256(told.encode()).hexdigest()[:16]
     return runtime.cache_folder() / FOLDER / f"{name}.so"
@@ -85,7 +87,7 @@ def _compiled(sources: Path, flags: Sequence[str]) -> Path:
         step, made = Path(folder, "step.o"), Path(folder, kept.name)
         source = str(sources / "step.cpp")
         for command in (
-            [COMPILER, *flags, "-c", source, "-o", str(step)],
+            [COMPILER, *flags, f"-I{SHARED}", "-c", source, "-o", str(step)],
             [COMPILER, "-shared", str(step), "-o", str(made)],
         ):
             subprocess.run(command, check=True, capture_output=True, timeout=COMPILE_S)

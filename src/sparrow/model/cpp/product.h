@@ -7,13 +7,8 @@
 #pragma once
 #include <cstdint>
 
-#ifdef __AVX512F__
-constexpr int LANES = 16, ROWS = 12;
-#else
-constexpr int LANES = 8, ROWS = 6;
-#endif
-constexpr int PANEL = 2 * LANES;
-typedef float Lanes __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+#include "lanes.h"
+
 typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
 
 struct Matrix {
@@ -22,9 +17,6 @@ struct Matrix {
 
   int64_t wide() const { return (outputs + PANEL - 1) / PANEL * PANEL; }
 };
-
-inline const Lanes& lanes(const float* x) { return *reinterpret_cast<const Lanes*>(x); }
-inline Lanes& lanes(float* x) { return *reinterpret_cast<Lanes*>(x); }
 
 template <int COUNT>
 inline void tile(const float* x, int64_t x_step, const float* panel, int64_t inputs,

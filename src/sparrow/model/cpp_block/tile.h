@@ -7,16 +7,8 @@
 #pragma once
 #include <cstdint>
 
-#ifdef __AVX512F__
-constexpr int LANES = 16, ROWS = 12;
-#else
-constexpr int LANES = 8, ROWS = 6;
-#endif
-constexpr int PANEL = 2 * LANES;
-typedef float Lanes __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+#include "lanes.h"
 
-inline const Lanes& lanes(const float* x) { return *reinterpret_cast<const Lanes*>(x); }
-inline Lanes& lanes(float* x) { return *reinterpret_cast<Lanes*>(x); }
 
 // A matrix in memory: from one of its rows to the next it is `step` numbers.
 struct From {

@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "lanes.h"
+
 // How the numbers of a matrix lie: panel by panel; or, for WORDS, row by row.
 enum Kind : int64_t { FLOATS, BYTES, WORDS };
 
@@ -28,21 +30,11 @@ struct Matrix {
   int64_t parts() const { return most > INT8_MAX ? 2 : 1; }  // bytes of a whole number
 };
 
-#ifdef __AVX512F__
-constexpr int LANES = 16, ROWS = 12;
-#else
-constexpr int LANES = 8, ROWS = 6;
-#endif
-constexpr int PANEL = 2 * LANES;  // outputs that stand side by side
 constexpr float TINY = 1e-30f;  // a row of zeros has steps, too
-typedef float Lanes __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 
 inline void ask_for(const void* from) {
   _mm_prefetch(static_cast<const char*>(from), _MM_HINT_T0);
 }
-
-inline const Lanes& lanes(const float* x) { return *reinterpret_cast<const Lanes*>(x); }
-inline Lanes& lanes(float* x) { return *reinterpret_cast<Lanes*>(x); }
 
 // Call `run<count>()`.
 template <int MOST, class Run>
