@@ -17,6 +17,7 @@ from tests.tools import small_course
 from tests.tools.small_course import LAB
 from tests.tools.test_exchange_desk import NAME, notebook
 from workshop.classroom.settings import from_tables
+from workshop.exchange import service
 from workshop.exchange.desk import Desk
 from workshop.exchange.service import Window
 from workshop.exchange.shelf import Shelf
@@ -99,6 +100,17 @@ def test_a_refusal_is_the_sentence_that_the_learner_reads(window: Window) -> Non
         hand_in_at(path, LAB, {"other.ipynb": b"{}"})
     with pytest.raises(StorageError, match="wait a minute"):
         hand_in_at(path.with_name("nobody"), LAB, notebook())
+
+
+def test_who_brings_too_much_reads_why(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal comes while they still send; it is the one that they read."""
+    monkeypatch.setattr(service, "MAX_FOLDER_MIB", 1)
+    path = Path(str(window.server_address))
+    files = {**notebook(), "model.safetensors": bytes(8 * 2**20)}
+    with pytest.raises(LabError, match="more than 1 MiB"):
+        hand_in_at(path, LAB, files)
 
 
 def test_thirty_at_the_same_moment_are_all_taken(window: Window) -> None:

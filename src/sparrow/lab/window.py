@@ -1,5 +1,6 @@
 """Hand files in at the classroom's window, and take labs and feedback there."""
 
+import contextlib
 import json
 import socket
 from collections.abc import Iterable, Mapping
@@ -93,9 +94,11 @@ def _ask(
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(WAIT_S)
             line.connect(str(window))
-            line.sendall(json.dumps(header).encode() + b"\n")
-            for content in contents:
-                line.sendall(content)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                line.sendall(json.dumps(header).encode() + b"\n")
+                for content in contents:
+                    line.sendall(content)
+            # Whoever refuses before all has come has said why: read it.
             with line.makefile("rb") as heard:
                 answer: dict[str, Any] = json.loads(heard.readline())
                 wanted = sum(answer.get("files", {}).values())
