@@ -40,10 +40,13 @@ def test_a_row_draws_the_same_token_alone_and_in_a_crowd():
     temperature = torch.tensor([0.0, 1.0, 0.7, 2.0, 1.0, 0.0])
     top_p = torch.tensor([1.0, 1.0, 0.5, 0.9, 0.2, 0.3])
     number = numbers([1] * 6, list(range(6)))
-    together = draw(judge(scores), temperature, top_p, number)
+    hot = temperature.nonzero()[:, 0]
+    together = draw(judge(scores), hot, temperature[hot], top_p[hot], number[hot])
     for row in range(6):
         one = slice(row, row + 1)
-        alone = draw(judge(scores[one]), temperature[one], top_p[one], number[one])
+        own = hot[hot == row]
+        how = temperature[own], top_p[own], number[own]
+        alone = draw(judge(scores[one]), torch.zeros_like(own), *how)
         assert alone.tokens == together.tokens[one]
         torch.testing.assert_close(alone.logprobs, together.logprobs[one])
     assert together.tokens[0] == scores[0].argmax()
@@ -51,7 +54,8 @@ def test_a_row_draws_the_same_token_alone_and_in_a_crowd():
 
 def test_logprobs_are_those_at_temperature_one():
     scores = torch.randn(3, 20)
-    drawn = draw(judge(scores), torch.full((3,), 0.3), torch.ones(3), torch.rand(3))
+    how = torch.full((3,), 0.3), torch.ones(3), torch.rand(3)
+    drawn = draw(judge(scores), torch.arange(3), *how)
     expected = scores.log_softmax(-1).gather(-1, drawn.tokens[:, None])[:, 0]
     torch.testing.assert_close(drawn.logprobs, expected)
 
@@ -59,9 +63,8 @@ def test_logprobs_are_those_at_temperature_one():
 def test_top_p_keeps_the_most_likely_tokens_only():
     scores = torch.tensor([0.5, 0.3, 0.15, 0.05]).log().repeat(4000, 1)
     number = numbers([0] * 4000, list(range(4000)))
-    drawn = draw(
-        judge(scores), torch.ones(4000), torch.full((4000,), 0.6), number
-    ).tokens
+    how = torch.ones(4000), torch.full((4000,), 0.6), number
+    drawn = draw(judge(scores), torch.arange(4000), *how).tokens
     counts = torch.bincount(drawn, minlength=4)
     assert counts[2:].sum() == 0
     # 5/8 of 4000 are 2500, with a deviation of 31.

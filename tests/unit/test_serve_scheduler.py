@@ -28,9 +28,7 @@ def step(scheduler: Scheduler) -> dict[int, int]:
     """One step in which every request that has read all writes one more token."""
     plan, rows = scheduler.plan(), scheduler.rows
     writes = plan.draws > 0
-    for request, is_writing in zip(plan.requests, writes, strict=True):
-        if is_writing:
-            request.tokens.append(0)
+    rows.tokens[plan.rows[writes], rows.length[plan.rows[writes]]] = 0
     rows.advance(plan, writes.astype(np.int64))
     scheduler.remember(plan)
     return {
@@ -87,22 +85,21 @@ def test_guesses_use_only_what_is_left_of_the_budget():
     scheduler = make(16, budget=6)
     scheduler.waiting.append(request(1, 3))
     step(scheduler)
-    scheduler.running[0].proposed = [5, 6, 7]
+    rows = scheduler.rows
+    rows.propose(scheduler.running[0].row, [5, 6, 7])
     scheduler.waiting.append(request(2, 3))
     plan = scheduler.plan()
     assert plan.counts.tolist() == [1 + 2, 3]
     assert plan.draws.tolist() == [1 + 2, 1]
-    guessed = scheduler.rows.tokens[plan.rows[0], 4:6]
-    assert plan.requests[0].proposed == guessed.tolist() == [5, 6]
+    assert rows.guesses(plan.rows[0], 2) == [5, 6]
 
 
 def test_nothing_is_guessed_behind_the_last_token_that_may_be_written():
     scheduler = make(16)
     scheduler.waiting.append(request(1, 3, longest=6))
     step(scheduler)
-    scheduler.running[0].proposed = [5, 6, 7]
-    (planned,) = scheduler.plan().requests
-    assert planned.proposed == [5]  # tokens 4 and 5 are drawn, and 6 is the last
+    scheduler.rows.propose(scheduler.running[0].row, [5, 6, 7])
+    assert scheduler.plan().draws.tolist() == [1 + 1]  # places 4 and 5 are the last
 
 
 def test_leaving_gives_everything_back_also_while_waiting():

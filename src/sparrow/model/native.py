@@ -69,7 +69,7 @@ class Batch(ctypes.Structure):
     """Where new tokens stand: see `cpp/step.cpp`."""
 
     _fields_ = (
-        *((name, c_int64) for name in ("texts", "pages", "block")),
+        *((name, c_int64) for name in ("texts", "pages", "block", "wants")),
         *(
             (name, c_void_p)
             for name in (
@@ -79,6 +79,7 @@ class Batch(ctypes.Structure):
                 "positions",
                 "tables",
                 "tokens",
+                "wanted",
                 "embedding",
                 "turn",
                 "scale",

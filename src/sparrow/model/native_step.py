@@ -149,20 +149,31 @@ class NativeStep:
         cache.advance(1)
         return self.scores(hidden, torch.arange(len(token))).scores
 
-    def hidden(self, token: Tensor, texts: Texts, buffers: Sequence[Tensor]) -> Tensor:
+    def hidden(
+        self,
+        token: Tensor,
+        texts: Texts,
+        buffers: Sequence[Tensor],
+        wanted: Tensor | None = None,
+    ) -> Tensor:
         """The states after the last norm, of new tokens of some texts.
 
         Args:
             token: those of a text stand together, in their order.
             texts: whose they are.
             buffers: the cache of each layer, in blocks.
+            wanted: places of the tokens whose states are asked for, in order; all, if
+                it is not given. The others leave the last layer early.
 
         Shapes:
-            token: [N]; each buffer [blocks, block_size, F]; returns [N, D].
+            token: [N]; each buffer [blocks, block_size, F]; wanted: [M]; returns
+            [M, D], or [N, D].
         """
         layers, norm = self.model.config.num_hidden_layers, self.model.norm
-        states = torch.empty(len(token), self.sizes.width)
-        self._read(states, texts, 0, buffers[:layers], norm, token.contiguous())
+        count = len(token if wanted is None else wanted)
+        states = torch.empty(count, self.sizes.width)
+        asked = token.contiguous(), wanted
+        self._read(states, texts, 0, buffers[:layers], norm, *asked)
         return states
 
     def scores(self, hidden: Tensor, rows: Tensor) -> Scored:
@@ -202,6 +213,7 @@ class NativeStep:
         buffers: Sequence[Tensor],
         norm: RMSNorm,
         token: Tensor | None = None,
+        wanted: Tensor | None = None,
     ) -> None:
         """Take states [N, D], or what is embedded, through some layers and a norm."""
         tables = texts.tables.contiguous()
@@ -209,12 +221,14 @@ class NativeStep:
             texts=len(tables),
             pages=tables.shape[1],
             block=buffers[0].shape[1],
+            wants=0 if wanted is None else len(wanted),
             begins=texts.begins.data_ptr(),
             firsts=texts.firsts.data_ptr(),
             columns=texts.columns.data_ptr(),
             positions=texts.positions.data_ptr(),
             tables=tables.data_ptr(),
             tokens=None if token is None else token.data_ptr(),
+            wanted=None if wanted is None else wanted.data_ptr(),
             embedding=self.model.embed_tokens.weight.data_ptr(),
             turn=self.turn.data_ptr(),
             scale=norm.weight.data_ptr(),

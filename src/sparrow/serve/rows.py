@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sparrow.serve.sampling import Sampling
-
 if TYPE_CHECKING:
     from sparrow.serve.scheduler import Request
 
@@ -32,7 +30,8 @@ class Rows:
 
     Shapes:
         blocks: [rows, max_blocks]; tokens: [rows, max_blocks · block_size], the text
-        and behind it what is guessed; all others: [rows].
+        and behind it what is guessed; stops: [rows, S], filled up with -1; all others:
+        [rows].
     """
 
     def __init__(self, count: int, max_blocks: int, block_size: int) -> None:
@@ -40,28 +39,59 @@ class Rows:
         self.block_size = block_size
         self.blocks = np.zeros((count, max_blocks), dtype=np.int64)
         self.tokens = np.zeros((count, max_blocks * block_size), dtype=np.int64)
+        self.stops = np.full((count, 1), -1, dtype=np.int64)
         # Tokens of the text, those in the cache, those that its blocks have room for,
         # and those in blocks whose content is noted.
         self.length, self.computed, self.room, self.noted = (
             np.zeros(count, dtype=np.int64) for _array in range(4)
         )
+        # Whose row it is, tokens at which the text ends, those found in the cache when
+        # it first ran, and alternatives that are asked for: -1 without log-probability.
+        self.request, self.longest, self.found, self.alternatives = (
+            np.zeros(count, dtype=np.int64) for _array in range(4)
+        )
+        self.proposed = np.zeros(count, dtype=np.int64)  # tokens guessed behind the text
         self.seed = np.zeros(count, dtype=np.uint64)
         self.temperature, self.top_p = (
             np.zeros(count, dtype=np.float32) for _array in range(2)
         )
 
-    def take(
-        self, text: Sequence[int], computed: int, sampling: Sampling, seed: int
-    ) -> int:
+    def take(self, request: "Request", computed: int) -> int:
         """Give a row to a request that begins to run; it has no blocks yet."""
-        row = self.free.pop()
+        row, sampling = self.free.pop(), request.sampling
+        text, stops = request.tokens, sorted(request.stops)
         self.tokens[row, : len(text)] = text
         self.length[row] = len(text)
         self.computed[row] = self.noted[row] = computed
-        self.room[row] = 0
-        self.seed[row] = seed
+        self.room[row] = self.proposed[row] = 0
+        if (more := len(stops) - self.stops.shape[1]) > 0:
+            self.stops = np.pad(self.stops, ((0, 0), (0, more)), constant_values=-1)
+        self.stops[row] = -1
+        self.stops[row, : len(stops)] = stops
+        self.request[row], self.longest[row] = request.id, request.longest
+        self.found[row], self.seed[row] = request.found or 0, request.seed
+        wanted = sampling.logprobs
+        self.alternatives[row] = -1 if wanted is None else wanted
         self.temperature[row], self.top_p[row] = sampling.temperature, sampling.top_p
         return row
+
+    def text(self, row: int) -> list[int]:
+        """The text of a request that runs."""
+        text: list[int] = self.tokens[row, : self.length[row]].tolist()
+        return text
+
+    def propose(self, row: int, guesses: Sequence[int]) -> None:
+        """Lay guesses behind a text, as far as they may be written there."""
+        start = int(self.length[row])
+        good = guesses[: max(0, int(self.longest[row]) - start - 1)]
+        self.tokens[row, start : start + len(good)] = good
+        self.proposed[row] = len(good)
+
+    def guesses(self, row: int, count: int) -> list[int]:
+        """The first guesses behind a text."""
+        start = self.length[row]
+        guesses: list[int] = self.tokens[row, start : start + count].tolist()
+        return guesses
 
     def extend(self, row: int, start: int, blocks: Sequence[int]) -> None:
         """Give a request more blocks, behind the `start` that it has."""
@@ -77,6 +107,7 @@ class Rows:
         """
         rows = plan.rows
         self.length[rows] += kept
+        self.proposed[rows] = 0
         # Who writes has read all but the newest token; failed guesses do not count.
         done = np.where(plan.draws > 0, self.length[rows] - 1, plan.ends)
         self.computed[rows] = done
@@ -107,6 +138,11 @@ class Plan:
     def firsts(self) -> Ints:
         """Where the first token of each stands in the list of all tokens. [B]."""
         return self.counts.cumsum() - self.counts
+
+    @cached_property
+    def begins(self) -> Ints:
+        """Where the first draw of each stands in the list of all draws. [B]."""
+        return self.draws.cumsum() - self.draws
 
     @cached_property
     def owners(self) -> Ints:

@@ -88,6 +88,7 @@ class Runner:
             self.joined = JoinedStep(model, join=joined.join)
         if self.joined is not None and not has_mtp:
             self.heads = heads_step(self.joined, self.pages.buffers)
+        self.has_mtp = has_mtp
         self.hidden = torch.empty(0)  # of the last step, for the MTP module: [N, D]
 
     def batch(self, plan: Plan, table: Rows) -> Batch:
@@ -150,8 +151,12 @@ class Runner:
         model = self.model
         if self.native is not None:
             buffers = self.pages.buffers
+            rows = batch.drawn_from
+            if not self.has_mtp:
+                hidden = self.native.hidden(batch.tokens, batch.texts, buffers, rows)
+                return self.native.scores(hidden, torch.arange(len(rows)))
             self.hidden = self.native.hidden(batch.tokens, batch.texts, buffers)
-            return self.native.scores(self.hidden, batch.drawn_from)
+            return self.native.scores(self.hidden, rows)
         if self.heads is not None:
             self.hidden = self.heads.hidden(
                 batch.tokens,

@@ -109,26 +109,28 @@ def judge(logits: Tensor) -> Scored:
     return Scored(scores, likeliest(scores), scores.logsumexp(dim=-1))
 
 
-def draw(scored: Scored, temperature: Tensor, top_p: Tensor, uniform: Tensor) -> Drawn:
-    """Draw one token for each row, each in its own way.
+def draw(
+    scored: Scored, rows: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor
+) -> Drawn:
+    """Draw one token for each of some rows; the others take the most likely one.
 
     Args:
         scored: scores of every token.
-        temperature: of each row; 0 takes the most likely token.
-        top_p: of each row: keep the most likely tokens that together reach it.
-        uniform: the random number of each row.
+        rows: those that draw.
+        temperature: of each of them, above 0.
+        top_p: of each: keep the most likely tokens that together reach it.
+        uniform: the random number of each.
 
     Shapes:
-        scored: [M, V]; temperature, top_p, uniform: [M]; see `Drawn`.
+        scored: [M, V]; rows, temperature, top_p, uniform: [R]; see `Drawn`.
     """
     scores, tokens, total = scored
-    rows = temperature.nonzero()[:, 0]
     if len(rows):
-        scaled = scores[rows] / temperature[rows, None]
-        probability = keep_top(scaled.softmax(dim=-1), top_p[rows])
+        scaled = scores[rows] / temperature[:, None]
+        probability = keep_top(scaled.softmax(dim=-1), top_p)
         reached = probability.cumsum(dim=-1)
         # Times the last sum, which rounding leaves a little off one.
-        wanted = uniform[rows, None].to(reached.dtype) * reached[:, -1:]
+        wanted = uniform[:, None].to(reached.dtype) * reached[:, -1:]
         drawn = torch.searchsorted(reached, wanted, right=True)[:, 0]
         tokens = tokens.index_copy(0, rows, drawn.clamp(max=scores.shape[-1] - 1))
     chosen = scores.gather(-1, tokens[:, None])[:, 0]

@@ -37,6 +37,8 @@ def share_budget(needs: Sequence[int], budget: int) -> list[int]:
     Source: Orca (Yu et al., OSDI 2022) for requests that come and go at every step;
     chunked prefill: Sarathi-Serve, arXiv:2403.02310.
     """
+    if sum(needs) <= budget:
+        return list(needs)
     counts = [0] * len(needs)
     # 1. Those that write go first: nobody's text waits for a prompt of somebody else.
     # 2. Then the prompts, oldest first.
@@ -53,7 +55,7 @@ class Request:
     """One text that is being read or written."""
 
     id: int
-    tokens: list[int]  # the prompt, then what was written
+    tokens: list[int]  # the text when it last began to wait; `Rows` has what is new
     prompt_tokens: int
     longest: int  # tokens at which it ends
     sampling: Sampling
@@ -63,15 +65,7 @@ class Request:
     found: int | None = None  # tokens that were in the cache when it first ran
     blocks: list[int] = field(default_factory=list)
     contents: list[Content] = field(default_factory=list)  # of its full blocks
-    proposed: list[int] = field(default_factory=list)
     echo: Echo = field(default_factory=Echo)
-
-    def end(self, new: list[int]) -> tuple[list[int], Finished]:
-        """The new tokens up to the first that ends the text, and why it ends there."""
-        new = new[: self.longest - len(self.tokens)]
-        ends = (place for place, token in enumerate(new, 1) if token in self.stops)
-        end = next(ends, None)
-        return (new, "length") if end is None else (new[:end], "stop")
 
 
 class Scheduler:
@@ -92,18 +86,21 @@ class Scheduler:
         self.running: list[Request] = []  # oldest first
         self.rows = Rows(max_batch, max_blocks, pool.block_size)
         self.preemptions = self.cached_tokens = 0
+        self._order: Ints | None = None  # rows of those that run; none: look again
 
     def plan(self) -> Plan:
         """Give each request its part of the next step."""
         self._admit()
         requests, table = list(self.running), self.rows
-        rows = np.array([each.row for each in requests], dtype=np.int64)
+        if self._order is None:
+            self._order = np.array([each.row for each in requests], dtype=np.int64)
+        rows = self._order
         starts = table.computed[rows]
         needs = table.length[rows] - starts
         shared = share_budget(needs.tolist(), self.token_budget)
         counts = np.array(shared, dtype=np.int64)
         draws = ((counts == needs) & (counts > 0)).astype(np.int64)
-        guesses = self._guesses(requests, draws, self.token_budget - sum(shared))
+        guesses = self._guesses(rows, draws, self.token_budget - sum(shared))
         counts, draws = counts + guesses, draws + guesses
         ends = starts + counts
         for place in (ends > table.room[rows]).nonzero()[0].tolist():
@@ -122,20 +119,11 @@ class Scheduler:
             requests=requests, rows=rows, starts=starts, counts=counts, draws=draws
         )
 
-    def _guesses(self, requests: Sequence[Request], draws: Ints, left: int) -> Ints:
-        """How many guesses of each are judged; they are laid behind its text. [B]."""
-        guesses = np.zeros_like(draws)
-        for place in [at for at, each in enumerate(requests) if each.proposed]:
-            if not draws[place]:
-                continue
-            request = requests[place]
-            length = len(request.tokens)
-            most = max(0, min(left, request.longest - length - 1))
-            request.proposed = request.proposed[:most]
-            guesses[place] = count = len(request.proposed)
-            self.rows.tokens[request.row, length : length + count] = request.proposed
-            left -= count
-        return guesses
+    def _guesses(self, rows: Ints, draws: Ints, left: int) -> Ints:
+        """How many guesses of each are judged, oldest request first. [B]."""
+        wanted = np.where(draws > 0, self.rows.proposed[rows], 0)
+        before = wanted.cumsum() - wanted
+        return np.minimum(wanted, np.maximum(left - before, 0))
 
     def _admit(self) -> None:
         """Let those that wait run, first come, first served, while there is room."""
@@ -157,15 +145,14 @@ class Scheduler:
             self.waiting.popleft()
             self.pool.share(found)
             computed = len(found) * self.pool.block_size
-            request.row = table.take(
-                request.tokens, computed, request.sampling, request.seed
-            )
-            self.cached_tokens += computed
             if request.found is None:
                 request.found = computed
+            request.row = table.take(request, computed)
+            self.cached_tokens += computed
             request.contents = [self._content(block) for block in found]
             self._extend(request, found + self.pool.allocate(needed))
             self.running.append(request)
+            self._order = None
             used += len(request.tokens) - computed
 
     def _content(self, block: int) -> Content:
@@ -190,6 +177,8 @@ class Scheduler:
 
     def preempt(self, request: Request) -> None:
         """Send a running request back to wait; what it wrote will be read again."""
+        assert request.row is not None, "only who runs is sent back"
+        request.tokens = self.rows.text(request.row)
         self.leave(request)
         self.waiting.appendleft(request)
         self.preemptions += 1
@@ -200,10 +189,10 @@ class Scheduler:
             self.waiting.remove(request)
             return
         self.running.remove(request)
+        self._order = None
         self.pool.free(request.blocks)
         self.rows.free.append(request.row)
         request.row, request.blocks, request.contents = None, [], []
-        request.proposed = []
 
     def remember(self, plan: Plan) -> None:
         """Note what each block holds that a step has filled."""
@@ -217,7 +206,8 @@ class Scheduler:
                 len(request.contents), table.computed[request.row] // size
             ):
                 before = request.contents[-1] if request.contents else None
-                piece = request.tokens[number * size : (number + 1) * size]
+                own = slice(number * size, (number + 1) * size)
+                piece = table.tokens[request.row, own].tolist()
                 block = request.blocks[number]
                 request.contents.append(self.pool.remember(block, before, piece))
             table.noted[request.row] = len(request.contents) * size

@@ -5,6 +5,7 @@
 // anybody, and a text's numbers are the same to the last bit whoever else is there.
 
 #include <cfloat>
+#include <numeric>
 
 #include "registers.h"
 #include "scores.h"
@@ -36,12 +37,14 @@ struct Sizes {
 };
 
 struct Batch {
-  int64_t texts, pages, block;
+  int64_t texts, pages, block, wants;
   const int64_t* begins;   // place of each text's first token, and the end: [texts + 1]
   const int64_t* firsts;   // first column of each text that is not empty: [texts]
   const int64_t *columns, *positions;  // where in the cache, in its text: [N]
   const int64_t* tables;   // blocks of each text: [texts, pages]
   const int64_t* tokens;   // [N]; none: their states are given
+  const int64_t* wanted;   // those whose states are asked for, in order: [wants];
+                           // none: all
   const float* embedding;  // [vocabulary, width]
   const float* turn;       // cosine and sine: [positions, turned / 2, 2]
   const float* scale;      // of the last norm: [width]
@@ -50,7 +53,7 @@ struct Batch {
 // Room for the numbers of one piece of work; it is kept from call to call.
 struct Room {
   std::vector<float> x, joint, mixed, inner, sorted, answers, scores, weights;
-  std::vector<int64_t> past, starts, chosen, order;
+  std::vector<int64_t> past, starts, chosen, order, going;
 };
 
 // Rows of the cache, filled up to whole registers of scores.
@@ -221,37 +224,71 @@ void find_past(const Sizes& s, const Batch& batch, int64_t text, int64_t begin,
   room.past.insert(room.past.end(), AHEAD, room.past.back());
 }
 
-// One text's new tokens from `begin` to `end` look at all of it up to their own place.
-void attend(const Layer& layer, const Sizes& s, const Batch& batch, int64_t text,
-            const int64_t* past, int64_t begin, int64_t end, float* joint, float* mixed,
-            Room& room) {
-  const int64_t features = s.rank + s.turned, wide = layer.joint.wide();
-  const int64_t first = batch.firsts[text], most = batch.columns[end - 1] + 1 - first;
-  float* scores = at_least(room.scores, HEADS * (features + filled(most)));
-  float* query = scores + HEADS * filled(most);
-  for (int64_t n = begin; n < end; n++)
-    turn_and_keep(layer, s, batch.turn + batch.positions[n] * s.turned, joint + (n - begin) * wide,
-                  layer.rows + past[batch.columns[n] - first]);
-  for (int64_t n = begin; n < end; n++, joint += wide, mixed += s.heads * s.rank)
-    for (int64_t head = 0; head < s.heads; head += HEADS) {
-      for (int64_t own = 0; own < HEADS; own++) {
-        const float* from = joint + (head + own) * s.rank;
-        std::memcpy(query + own * features, from, s.rank * sizeof(float));
-        from = joint + s.heads * s.rank + (head + own) * s.turned;
-        std::memcpy(query + own * features + s.rank, from, s.turned * sizeof(float));
-      }
-      mix(s, layer.rows, query, past, batch.columns[n] - first + 1, scores,
-          mixed + head * s.rank);
+// All heads of one token look at `count` rows of the cache.
+void look(const Layer& layer, const Sizes& s, const int64_t* past, int64_t count,
+          const float* joint, float* mixed, Room& room) {
+  const int64_t features = s.rank + s.turned;
+  float* scores = at_least(room.scores, HEADS * (features + filled(count)));
+  float* query = scores + HEADS * filled(count);
+  for (int64_t head = 0; head < s.heads; head += HEADS) {
+    for (int64_t own = 0; own < HEADS; own++) {
+      const float* from = joint + (head + own) * s.rank;
+      std::memcpy(query + own * features, from, s.rank * sizeof(float));
+      from = joint + s.heads * s.rank + (head + own) * s.turned;
+      std::memcpy(query + own * features + s.rank, from, s.turned * sizeof(float));
     }
+    mix(s, layer.rows, query, past, count, scores, mixed + head * s.rank);
+  }
+}
+
+// Keep the rows of the tokens from `begin` to `end`; those of `room.going` look at
+// their texts up to their own places.
+void attend(const Layer& layer, const Sizes& s, const Batch& batch, int64_t text,
+            int64_t begin, int64_t end, float* joint, float* mixed, Room& room) {
+  const int64_t wide = layer.joint.wide();
+  auto each = room.going.begin();
+  const int64_t* start = room.starts.data();
+  for (int64_t at = begin; at < end; at = batch.begins[++text], start++) {
+    const int64_t until = std::min(end, batch.begins[text + 1]);
+    const int64_t first = batch.firsts[text];
+    const int64_t* past = &room.past[*start];
+    for (int64_t n = at; n < until; n++)
+      turn_and_keep(layer, s, batch.turn + batch.positions[n] * s.turned,
+                    joint + (n - begin) * wide,
+                    layer.rows + past[batch.columns[n] - first]);
+    for (; each < room.going.end() && *each < until - begin; each++) {
+      look(layer, s, past, batch.columns[begin + *each] - first + 1,
+           joint + *each * wide, mixed, room);
+      mixed += s.heads * s.rank;
+    }
+  }
+}
+
+// Where the first state stands that is asked for at or behind a token.
+inline int64_t place_of(const Batch& batch, int64_t token) {
+  if (!batch.wanted) return token;
+  return std::lower_bound(batch.wanted, batch.wanted + batch.wants, token) - batch.wanted;
+}
+
+// The rows, among those of the tokens from `begin` to `end`, that are asked for.
+void find_going(const Batch& batch, int64_t begin, int64_t end,
+                std::vector<int64_t>& going) {
+  going.clear();
+  for (int64_t place = place_of(batch, begin);
+       place < batch.wants && batch.wanted[place] < end; place++)
+    going.push_back(batch.wanted[place] - begin);
 }
 
 // Take the tokens from `begin` to `end`, which belong to `text` and those after it,
-// through all layers.
-void read(const Layer* layers, const Sizes& s, const Batch& batch, int64_t text,
-          int64_t begin, int64_t end, float* hidden, int64_t wide, Room& room) {
-  const int64_t rows = end - begin;
+// through all layers; how many rows of `hidden` are left. In the last layer nobody
+// needs more than the cache of a token whose state is not asked for.
+int64_t read(const Layer* layers, const Sizes& s, const Batch& batch, int64_t text,
+             int64_t begin, int64_t end, float* hidden, int64_t wide, Room& room) {
+  int64_t rows = end - begin;
   float* x = at_least(room.x, rows * wide);
   find_past(s, batch, text, begin, end, room);
+  room.going.resize(rows);
+  std::iota(room.going.begin(), room.going.end(), 0);
   for (int64_t l = 0; l < s.layers; l++) {
     const Layer& layer = layers[l];
     float* joint = at_least(room.joint, rows * layer.joint.wide());
@@ -259,14 +296,13 @@ void read(const Layer* layers, const Sizes& s, const Batch& batch, int64_t text,
     for (int64_t n = 0; n < rows; n++)
       unit(hidden + n * wide, s.width, s.eps, x + n * wide);
     product(layer.joint, x, wide, rows, joint, layer.joint.wide());
-    int64_t own = text;
-    for (int64_t at = begin; at < end; own++) {
-      const int64_t until = std::min(end, batch.begins[own + 1]);
-      attend(layer, s, batch, own, &room.past[room.starts[own - text]], at, until,
-             joint + (at - begin) * layer.joint.wide(),
-             mixed + (at - begin) * s.heads * s.rank, room);
-      at = until;
-    }
+    if (batch.wanted && l + 1 == s.layers) find_going(batch, begin, end, room.going);
+    attend(layer, s, batch, text, begin, end, joint, mixed, room);
+    rows = room.going.size();
+    for (int64_t n = 0; n < rows; n++)
+      if (room.going[n] > n)
+        std::memcpy(hidden + n * wide, hidden + room.going[n] * wide,
+                    s.width * sizeof(float));
     product(layer.out, mixed, s.heads * s.rank, rows, hidden, wide, true);
     for (int64_t n = 0; n < rows; n++)
       unit(hidden + n * wide, s.width, s.eps, x + n * wide);
@@ -276,6 +312,7 @@ void read(const Layer* layers, const Sizes& s, const Batch& batch, int64_t text,
       swiglu(layer.all, x, wide, rows, inner, hidden, wide, true);
     }
   }
+  return rows;
 }
 
 }  // namespace
@@ -283,7 +320,8 @@ void read(const Layer* layers, const Sizes& s, const Batch& batch, int64_t text,
 // What a matrix must be laid out for.
 extern "C" int sparrow_panel() { return PANEL; }
 
-// hidden: [N, width], states after the last norm.
+// hidden: states after the last norm, of all tokens or of those that are wanted:
+// [N, width] or [wants, width].
 extern "C" void sparrow_step(const Layer* layers, const Sizes* sizes, const Batch* batch,
                              int threads, float* hidden) {
   const Sizes& s = *sizes;
@@ -306,15 +344,15 @@ extern "C" void sparrow_step(const Layer* layers, const Sizes* sizes, const Batc
     for (int64_t at = batch->begins[text]; at < end; at += AT_ONCE) {
       while (batch->begins[text + 1] <= at) text++;
       const int64_t rows = std::min(AT_ONCE, end - at);
+      float* to = hidden + place_of(*batch, at) * s.width;
       float* own = at_least(states, rows * wide);
       for (int64_t n = 0; n < rows; n++) {
         const float* from = hidden + (at + n) * s.width;
         if (batch->tokens) from = batch->embedding + batch->tokens[at + n] * s.width;
         std::memcpy(own + n * wide, from, s.width * sizeof(float));
       }
-      read(layers, s, *batch, text, at, at + rows, own, wide, room);
-      for (int64_t n = 0; n < rows; n++) {
-        float* to = hidden + (at + n) * s.width;
+      const int64_t left = read(layers, s, *batch, text, at, at + rows, own, wide, room);
+      for (int64_t n = 0; n < left; n++, to += s.width) {
         unit(own + n * wide, s.width, s.eps, to);
         for (int64_t i = 0; i < s.width; i++) to[i] *= batch->scale[i];
       }
