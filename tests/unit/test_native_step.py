@@ -9,8 +9,9 @@ from sparrow import Config, Sparrow, decode
 from sparrow.checks import library
 from sparrow.model import native, native_step
 from sparrow.model.joined import JoinedStep
-from sparrow.model.native_step import NativeStep, can_step
+from sparrow.model.native_step import NativeStep, Texts, can_step
 from sparrow.serve import Engine, EngineSettings, Sampling, runner
+from sparrow.serve.paged import PagedCache
 from sparrow.serve.sampling import judge
 
 from .test_joined import make
@@ -97,8 +98,33 @@ def test_compiled_scores_are_judged_as_the_plain_twin_does(vocab_size):
     twin = judge(model.logits(hidden[rows]))
     # float32, sums in another order; scores stay below ten
     torch.testing.assert_close(scored.scores, twin.scores, atol=1e-5, rtol=0)
-    torch.testing.assert_close(scored.total, twin.total, atol=1e-5, rtol=0)
     assert torch.equal(scored.best, scored.scores.argmax(dim=-1))
+
+
+@pytest.mark.needs_compiler
+@pytest.mark.parametrize("wanted", [[0, 4, 5, 150, 299], [299], [], list(range(300))])
+@torch.inference_mode()
+def test_who_leaves_the_last_layer_early_changes_nothing_for_the_others(wanted):
+    """300 tokens of two texts are several pieces of work, and some have nobody left."""
+    step = NativeStep(make(PICO))
+    counts, rows = torch.tensor([180, 120]), torch.tensor(wanted, dtype=torch.long)
+    places = torch.cat([torch.arange(each) for each in counts.tolist()])
+    texts = Texts(
+        begins=torch.tensor([0, 180, 300]),
+        firsts=torch.zeros(2, dtype=torch.long),
+        columns=places,
+        positions=places,
+        tables=torch.arange(24).view(2, 12),
+    )
+    tokens, caches, found = torch.randint(512, (300,)), [], []
+    for asked in (None, rows):
+        pages = PagedCache(
+            PICO, 24, 16, dtype=torch.float32, device=torch.device("cpu")
+        )
+        found.append(step.hidden(tokens, texts, pages.buffers, asked))
+        caches.append(pages.buffers)
+    assert torch.equal(found[0][rows], found[1])
+    assert all(torch.equal(*both) for both in zip(*caches, strict=True))
 
 
 @pytest.mark.needs_compiler

@@ -140,7 +140,7 @@ def test_a_compiled_step_scores_as_the_joined_step_does(scheme, monkeypatch):
         engine = Engine(model)
         assert (engine.runner.heads is not None) == is_native
         for prompt in prompts:
-            engine.submit(prompt, Sampling(temperature=0, max_tokens=3))
+            engine.submit(prompt, asked(3))
         written.append(serve(engine))
     # With eight bits, a sum in another order makes some roundings fall otherwise.
     close = 1e-5
@@ -158,14 +158,18 @@ def test_who_else_is_served_changes_nothing(scheme):
     prompts = [[row, *range(5, 5 + 4 * row)] for row in range(7)]
     together, alone = Engine(model), []
     for prompt in prompts:
-        together.submit(prompt, Sampling(temperature=0, max_tokens=5))
+        together.submit(prompt, asked(5))
         single = Engine(model)
-        single.submit(prompt, Sampling(temperature=0, max_tokens=5))
+        single.submit(prompt, asked(5))
         alone += serve(single)
     for crowded, single in zip(serve(together), alone, strict=True):
         assert crowded[0] == single[0]
         # PyTorch's own last norm differs in the last bit, and a rounding after it.
         assert crowded[1] == pytest.approx(single[1], abs=1e-4)
+
+
+def asked(tokens: int) -> Sampling:
+    return Sampling(temperature=0, max_tokens=tokens, logprobs=0)
 
 
 def serve(engine: Engine) -> list[tuple[list[int], list[float]]]:
@@ -175,7 +179,7 @@ def serve(engine: Engine) -> list[tuple[list[int], list[float]]]:
         for output in engine.step():
             tokens, logprobs = found.setdefault(output.request, ([], []))
             tokens += output.tokens
-            logprobs += output.logprobs
+            logprobs += output.logprobs or []
     return [found[each] for each in sorted(found)]
 
 

@@ -53,15 +53,10 @@ class Texts:
 
 
 class Scored(NamedTuple):
-    """Scores, the most likely token, and the logarithm of the sum of e^score.
-
-    Shapes:
-        [M, V], [M], [M].
-    """
+    """Scores of all tokens, and the most likely one. Shapes: [M, V], [M]."""
 
     scores: Tensor
     best: Tensor
-    total: Tensor
 
 
 def can_step(model: Sparrow, tokens: int = PAYS_FROM) -> bool:
@@ -184,16 +179,17 @@ class NativeStep:
         """
         count, outputs = len(rows), self.head.outputs
         scores = torch.empty(count, outputs + -outputs % self.made.sparrow_panel())
-        best, total = torch.empty(count, dtype=torch.long), torch.empty(count)
+        best = torch.empty(count, dtype=torch.long)
         self.made.sparrow_scores(
             byref(self.head),
             c_void_p(hidden.data_ptr()),
             c_void_p(rows.data_ptr()),
             c_int64(count),
             torch.get_num_threads(),
-            *(c_void_p(each.data_ptr()) for each in (scores, best, total)),
+            c_void_p(scores.data_ptr()),
+            c_void_p(best.data_ptr()),
         )
-        return Scored(scores[:, :outputs], best, total)
+        return Scored(scores[:, :outputs], best)
 
     def further(
         self, hidden: Tensor, token: Tensor, texts: Texts, buffers: Sequence[Tensor]
@@ -221,7 +217,7 @@ class NativeStep:
             texts=len(tables),
             pages=tables.shape[1],
             block=buffers[0].shape[1],
-            wants=0 if wanted is None else len(wanted),
+            wants=-1 if wanted is None else len(wanted),
             begins=texts.begins.data_ptr(),
             firsts=texts.firsts.data_ptr(),
             columns=texts.columns.data_ptr(),

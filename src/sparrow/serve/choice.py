@@ -92,6 +92,7 @@ class Choice:
         is_thought = was_thinking or self._is_thinking
         self.reasoning_tokens += is_thought
         if self._with_logprobs and not self._stops.found:
+            assert output.logprobs is not None, "they were asked for"
             name = self._tokenizer.token
             top = output.top[place] if output.top else []
             told = Written(

@@ -80,17 +80,17 @@ class EngineSettings:
 class Output:
     """What one request wrote in one step.
 
-    `tokens` ends with the stop token, if one ended it. `logprobs` are natural
-    logarithms at temperature 1. `top` has the most likely tokens at each place, if the
-    request asked for them. `cached` tokens of its prompt were in the cache.
+    `tokens` ends with the stop token, if one ended it. `cached` tokens of its prompt
+    were in the cache. If the request asked for them, `logprobs` are natural logarithms
+    at temperature 1, and `top` has the most likely tokens at each place.
     """
 
     request: int
     tokens: list[int]
-    logprobs: list[float]
-    top: list[list[tuple[int, float]]] | None = None
     finished: Finished | None = None
     cached: int = 0
+    logprobs: list[float] | None = None
+    top: list[list[tuple[int, float]]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,7 +289,7 @@ class Engine:
         at = plan.drawn_from
         rows, places = plan.rows[plan.owners[at]], plan.positions[at] + 1
         drawn = self._draw(scored, rows, places)
-        tokens = drawn.tokens.numpy(force=True)
+        tokens = drawn.numpy(force=True)
         kept, ends = self._keep(plan, tokens)
         table.tokens[rows, places] = tokens
         outputs = self._outputs(plan, drawn, kept, ends, scored.scores)
@@ -333,7 +333,7 @@ class Engine:
     def _outputs(
         self,
         plan: Plan,
-        drawn: samplers.Drawn,
+        drawn: torch.Tensor,
         kept: Ints,
         ends: dict[int, Finished],
         scores: torch.Tensor,
@@ -344,24 +344,24 @@ class Engine:
             drawn: [M]; kept: [B]; scores: [M, V].
         """
         table, rows = self.scheduler.rows, plan.rows
-        tokens, logprobs = drawn.tokens.tolist(), drawn.logprobs.tolist()
-        told = (table.request[rows], plan.begins, plan.begins + kept, table.found[rows])
+        begins, tokens = plan.begins, drawn.tolist()
+        told = (table.request[rows], begins, begins + kept, table.found[rows])
         outputs = [
-            Output(request, tokens[start:stop], logprobs[start:stop], None, None, found)
+            Output(request, tokens[start:stop], None, found)
             for request, start, stop, found in zip(
                 *(each.tolist() for each in told), strict=True
             )
         ]
         for place, end in ends.items():
             outputs[place].finished = end
-        alternatives = np.where(kept > 0, table.alternatives[rows], -1)
-        for place in (alternatives >= 0).nonzero()[0].tolist():
-            start, most = plan.begins[place], int(alternatives[place])
-            own = scores[start : start + kept[place]]
-            outputs[place].top = samplers.most_likely(own, most)
+        wanted = np.where(kept > 0, table.alternatives[rows], -1)
+        for place in (wanted >= 0).nonzero()[0].tolist():
+            own = slice(begins[place], begins[place] + kept[place])
+            explained = samplers.explain(scores[own], drawn[own], int(wanted[place]))
+            outputs[place].logprobs, outputs[place].top = explained
         return [each for each in outputs if each.tokens]
 
-    def _draw(self, scored: Scored, rows: Ints, places: Ints) -> samplers.Drawn:
+    def _draw(self, scored: Scored, rows: Ints, places: Ints) -> torch.Tensor:
         """Draw from each row of scores as its request wants it. Shapes: [M, V], [M]."""
         table = self.scheduler.rows
         hot = table.temperature[rows].nonzero()[0]
@@ -395,6 +395,6 @@ class Engine:
             torch.from_numpy(following).to(device),
             torch.from_numpy(plan.firsts[writing] + good - 1).to(device),
         )
-        drawn = self._draw(scored, rows, length).tokens.tolist()
+        drawn = self._draw(scored, rows, length).tolist()
         for row, token in zip(rows.tolist(), drawn, strict=True):
             table.propose(row, [token])

@@ -50,7 +50,9 @@ class Rows:
         self.request, self.longest, self.found, self.alternatives = (
             np.zeros(count, dtype=np.int64) for _array in range(4)
         )
-        self.proposed = np.zeros(count, dtype=np.int64)  # tokens guessed behind the text
+        self.proposed = np.zeros(
+            count, dtype=np.int64
+        )  # tokens guessed behind the text
         self.seed = np.zeros(count, dtype=np.uint64)
         self.temperature, self.top_p = (
             np.zeros(count, dtype=np.float32) for _array in range(2)

@@ -7,7 +7,6 @@ and with or without speculation.
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from sparrow.errors import UsageError
 from sparrow.language import _
 from sparrow.model.native_step import Scored
 
-__all__ = ["MOST_LOGPROBS", "Drawn", "Sampling", "draw", "uniform"]
+__all__ = ["MOST_LOGPROBS", "Sampling", "draw", "explain", "judge", "uniform"]
 
 MOST_LOGPROBS = 20  # as in OpenAI's API
 SEEDS = 2**63
@@ -67,13 +66,6 @@ class Sampling:
 PIECE = 256  # tokens that are searched together
 
 
-class Drawn(NamedTuple):
-    """One token a row, and its log-probability at temperature 1. Shapes: [M], [M]."""
-
-    tokens: Tensor
-    logprobs: Tensor
-
-
 def uniform(seed: NDArray[np.uint64], place: NDArray[np.uint64]) -> NDArray[np.float64]:
     """A number in [0, 1) for each seed and place, that looks random.
 
@@ -100,18 +92,18 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def judge(logits: Tensor) -> Scored:
-    """Find the most likely tokens; the plain twin of `NativeStep.scores`.
+    """Find the most likely token of each row: the plain twin of `NativeStep.scores`.
 
     Shapes:
         logits: [M, V].
     """
     scores = logits.float()
-    return Scored(scores, likeliest(scores), scores.logsumexp(dim=-1))
+    return Scored(scores, likeliest(scores))
 
 
 def draw(
     scored: Scored, rows: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor
-) -> Drawn:
+) -> Tensor:
     """Draw one token for each of some rows; the others take the most likely one.
 
     Args:
@@ -122,9 +114,9 @@ def draw(
         uniform: the random number of each.
 
     Shapes:
-        scored: [M, V]; rows, temperature, top_p, uniform: [R]; see `Drawn`.
+        scored: [M, V]; rows, temperature, top_p, uniform: [R]; returns [M].
     """
-    scores, tokens, total = scored
+    scores, tokens = scored
     if len(rows):
         scaled = scores[rows] / temperature[:, None]
         probability = keep_top(scaled.softmax(dim=-1), top_p)
@@ -133,8 +125,7 @@ def draw(
         wanted = uniform[:, None].to(reached.dtype) * reached[:, -1:]
         drawn = torch.searchsorted(reached, wanted, right=True)[:, 0]
         tokens = tokens.index_copy(0, rows, drawn.clamp(max=scores.shape[-1] - 1))
-    chosen = scores.gather(-1, tokens[:, None])[:, 0]
-    return Drawn(tokens, chosen - total)
+    return tokens
 
 
 def likeliest(scores: Tensor) -> Tensor:
@@ -172,14 +163,28 @@ def keep_top(probability: Tensor, top_p: Tensor) -> Tensor:
     return probability.index_copy(0, rows, kept)
 
 
-def most_likely(logits: Tensor, count: int) -> list[list[tuple[int, float]]]:
-    """The most likely tokens of each row, with their log-probabilities.
+def explain(
+    scores: Tensor, tokens: Tensor, count: int
+) -> tuple[list[float], list[list[tuple[int, float]]]]:
+    """How likely each token was, and which others were the most likely there.
+
+    Args:
+        scores: of every token.
+        tokens: those that were drawn.
+        count: how many of the most likely ones are told.
+
+    Returns:
+        Natural logarithms of the probabilities at temperature 1; and the most likely
+        tokens of each row, with theirs.
 
     Shapes:
-        logits: [M, V].
+        scores: [M, V]; tokens: [M].
     """
-    logprobs, tokens = logits.float().log_softmax(dim=-1).topk(count, dim=-1)
-    return [
+    every = scores.float().log_softmax(dim=-1)
+    own: list[float] = every.gather(-1, tokens[:, None])[:, 0].tolist()
+    logprobs, others = every.topk(count, dim=-1)
+    top = [
         list(zip(*row, strict=True))
-        for row in zip(tokens.tolist(), logprobs.tolist(), strict=True)
+        for row in zip(others.tolist(), logprobs.tolist(), strict=True)
     ]
+    return own, top

@@ -37,7 +37,7 @@ def share_budget(needs: Sequence[int], budget: int) -> list[int]:
     Source: Orca (Yu et al., OSDI 2022) for requests that come and go at every step;
     chunked prefill: Sarathi-Serve, arXiv:2403.02310.
     """
-    if sum(needs) <= budget:
+    if sum(needs) <= budget:  # nobody has to share
         return list(needs)
     counts = [0] * len(needs)
     # 1. Those that write go first: nobody's text waits for a prompt of somebody else.

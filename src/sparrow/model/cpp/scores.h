@@ -5,22 +5,18 @@
 
 constexpr int64_t SCORED = 32;  // states that are scored together
 
-// The first of the highest scores, and the logarithm of the sum of all exponentials.
-inline void judge(const float* scores, int64_t tokens, int64_t& best, float& total) {
-  float most = scores[0], sum = 0;
+// Where the first of the highest scores stands.
+inline int64_t likeliest(const float* scores, int64_t tokens) {
+  float most = scores[0];
 #pragma omp simd reduction(max : most)
   for (int64_t i = 0; i < tokens; i++) most = std::max(most, scores[i]);
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < tokens; i++) sum += exponential(scores[i] - most);
-  best = std::find(scores, scores + tokens, most) - scores;
-  total = most + std::log(sum);
+  return std::find(scores, scores + tokens, most) - scores;
 }
 
 // hidden: [N, inputs]; rows: those of it that are scored, [count]; scores: [count, wide];
-// best, total: [count].
+// best: [count].
 inline void score(const Matrix& head, const float* hidden, const int64_t* rows,
-                  int64_t count, int threads, float* scores, int64_t* best,
-                  float* total) {
+                  int64_t count, int threads, float* scores, int64_t* best) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (int64_t first = 0; first < count; first += SCORED) {
     static thread_local std::vector<float> room;
@@ -31,6 +27,6 @@ inline void score(const Matrix& head, const float* hidden, const int64_t* rows,
                   head.inputs * sizeof(float));
     product(head, x, head.inputs, own, scores + first * wide, wide);
     for (int64_t n = first; n < first + own; n++)
-      judge(scores + n * wide, head.outputs, best[n], total[n]);
+      best[n] = likeliest(scores + n * wide, head.outputs);
   }
 }

@@ -44,7 +44,7 @@ struct Batch {
   const int64_t* tables;   // blocks of each text: [texts, pages]
   const int64_t* tokens;   // [N]; none: their states are given
   const int64_t* wanted;   // those whose states are asked for, in order: [wants];
-                           // none: all
+                           // all, if `wants` is negative
   const float* embedding;  // [vocabulary, width]
   const float* turn;       // cosine and sine: [positions, turned / 2, 2]
   const float* scale;      // of the last norm: [width]
@@ -266,7 +266,7 @@ void attend(const Layer& layer, const Sizes& s, const Batch& batch, int64_t text
 
 // Where the first state stands that is asked for at or behind a token.
 inline int64_t place_of(const Batch& batch, int64_t token) {
-  if (!batch.wanted) return token;
+  if (batch.wants < 0) return token;
   return std::lower_bound(batch.wanted, batch.wanted + batch.wants, token) - batch.wanted;
 }
 
@@ -296,7 +296,7 @@ int64_t read(const Layer* layers, const Sizes& s, const Batch& batch, int64_t te
     for (int64_t n = 0; n < rows; n++)
       unit(hidden + n * wide, s.width, s.eps, x + n * wide);
     product(layer.joint, x, wide, rows, joint, layer.joint.wide());
-    if (batch.wanted && l + 1 == s.layers) find_going(batch, begin, end, room.going);
+    if (batch.wants >= 0 && l + 1 == s.layers) find_going(batch, begin, end, room.going);
     attend(layer, s, batch, text, begin, end, joint, mixed, room);
     rows = room.going.size();
     for (int64_t n = 0; n < rows; n++)
@@ -362,6 +362,6 @@ extern "C" void sparrow_step(const Layer* layers, const Sizes* sizes, const Batc
 
 extern "C" void sparrow_scores(const Matrix* head, const float* hidden,
                                const int64_t* rows, int64_t count, int threads,
-                               float* scores, int64_t* best, float* total) {
-  score(*head, hidden, rows, count, threads, scores, best, total);
+                               float* scores, int64_t* best) {
+  score(*head, hidden, rows, count, threads, scores, best);
 }
