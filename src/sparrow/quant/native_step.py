@@ -50,6 +50,7 @@ class _Sizes(ctypes.Structure):
         ),
         ("eps", c_float),
         ("scale", c_float),
+        ("last_norm", c_void_p),
     )
 
 
@@ -166,6 +167,7 @@ class HeadsStep:
         self.joined, self.pages = joined, pages
         self.layers = (_Layer * len(layers))(*layers)
         self.sizes = _sizes(joined.model.config, pages[0].shape[1])
+        self.sizes.last_norm = joined.model.norm.weight.data_ptr()
 
     def hidden(
         self,
@@ -209,4 +211,4 @@ class HeadsStep:
             torch.get_num_threads(),
             c_void_p(hidden.data_ptr()),
         )
-        return model.norm(hidden)
+        return hidden

@@ -1,15 +1,11 @@
 // Multiply rows by a matrix that was laid out for it.
 //
-// The matrix is cut into panels of as many outputs as two vector registers hold. A tile
-// of a few rows by one panel stays in registers while all inputs are added up, in order:
-// so a row's sums do not depend on how many rows there are.
+// The matrix is cut into panels of as many outputs as two vector registers hold.
 
 #pragma once
 #include <cstdint>
 
-#include "lanes.h"
-
-typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
+#include "panel_tile.h"
 
 struct Matrix {
   const float* panels;  // [ceil(outputs / PANEL), inputs, PANEL], filled up with zeros
@@ -19,35 +15,11 @@ struct Matrix {
 };
 
 template <int COUNT>
-inline void tile(const float* x, int64_t x_step, const float* panel, int64_t inputs,
-                 float* out, int64_t out_step, bool adds) {
-  Lanes sum[COUNT][2];
-#pragma GCC unroll 16
-  for (int row = 0; row < COUNT; row++) sum[row][0] = sum[row][1] = Lanes{};
-  for (int64_t k = 0; k < inputs; k++) {
-    const Lanes left = lanes(panel + k * PANEL);
-    const Lanes right = lanes(panel + k * PANEL + LANES);
-#pragma GCC unroll 16
-    for (int row = 0; row < COUNT; row++) {
-      const float each = x[row * x_step + k];
-      sum[row][0] += each * left;
-      sum[row][1] += each * right;
-    }
-  }
-#pragma GCC unroll 16
-  for (int row = 0; row < COUNT; row++) {
-    Lanes &left = lanes(out + row * out_step), &right = lanes(out + row * out_step + LANES);
-    left = adds ? left + sum[row][0] : sum[row][0];
-    right = adds ? right + sum[row][1] : sum[row][1];
-  }
-}
-
-template <int COUNT>
 inline void last_rows(int64_t rows, const float* x, int64_t x_step, const float* panel,
                       int64_t inputs, float* out, int64_t out_step, bool adds) {
   if constexpr (COUNT > 0) {
     if (rows == COUNT)
-      tile<COUNT>(x, x_step, panel, inputs, out, out_step, adds);
+      panel_tile<COUNT>(x, x_step, panel, inputs, out, out_step, adds);
     else
       last_rows<COUNT - 1>(rows, x, x_step, panel, inputs, out, out_step, adds);
   }
@@ -60,8 +32,8 @@ inline void product(const Matrix& matrix, const float* x, int64_t x_step, int64_
     const float* panel = matrix.panels + first * matrix.inputs;
     int64_t row = 0;
     for (; row + ROWS <= rows; row += ROWS)
-      tile<ROWS>(x + row * x_step, x_step, panel, matrix.inputs,
-                 out + row * out_step + first, out_step, adds);
+      panel_tile<ROWS>(x + row * x_step, x_step, panel, matrix.inputs,
+                       out + row * out_step + first, out_step, adds);
     last_rows<ROWS - 1>(rows - row, x + row * x_step, x_step, panel, matrix.inputs,
                         out + row * out_step + first, out_step, adds);
   }

@@ -62,9 +62,10 @@ inline __m512 together(__m512i first, __m512i second) {
   return _mm512_fmadd_ps(upper, _mm512_set1_ps(256), _mm512_cvtepi32_ps(second));
 }
 
+// The rounding is written out: where the compiler may choose, it does so for each tile.
 inline void put(float* to, __m512 sum, __m512 times, bool adds) {
-  const __m512 value = _mm512_mul_ps(sum, times);
-  _mm512_storeu_ps(to, adds ? _mm512_add_ps(_mm512_loadu_ps(to), value) : value);
+  _mm512_storeu_ps(to, adds ? _mm512_fmadd_ps(sum, times, _mm512_loadu_ps(to))
+                            : _mm512_mul_ps(sum, times));
 }
 
 // The loops below stand in one function each, so that all sums stay in registers.

@@ -5,26 +5,13 @@
 
 #include <cfloat>
 
+#include "exponential.h"
 #include "product.h"
 
 namespace {
 
 constexpr int TOGETHER = 4;        // heads that read a row of the cache together
 constexpr int64_t AT_ONCE = 192;  // tokens that go through a layer together
-
-// e^x between -60 and 88, within two units in the last place; a loop of it becomes wide.
-// Less than e^-60 is lost beside one, and products with it would be subnormal: slow.
-inline float exponential(float x) {
-  const float turns = std::min(std::max(x, -60.0f), 88.0f) * 1.44269504f;
-  const float whole = std::nearbyint(turns), rest = (turns - whole) * 0.693147181f;
-  float sum = 1.0f / 720;
-  for (const float each : {1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f})
-    sum = sum * rest + each;
-  const int32_t bits = (static_cast<int32_t>(whole) + 127) << 23;
-  float power;
-  std::memcpy(&power, &bits, sizeof power);
-  return sum * power;
-}
 
 struct Layer {
   Matrix joint, out, gate_up, down;
@@ -34,7 +21,8 @@ struct Layer {
 
 struct Sizes {
   int64_t layers, width, middle, heads, groups, head_dim, block;
-  float eps, scale;  // of the norms; of the scores of attention
+  float eps, scale;        // of the norms; of the scores of attention
+  const float* last_norm;  // its scales: [D]
 };
 
 struct Batch {
@@ -187,7 +175,7 @@ void sparrow_attend(const float* rows, const Sizes* sizes, const Batch* batch,
   }
 }
 
-// hidden [N, D]: embeddings come in, states before the last norm go out.
+// hidden [N, D]: embeddings come in, states after the last norm go out.
 void sparrow_step(const Layer* layers, const Sizes* sizes, const Batch* batch,
                   int threads, float* hidden) {
   const Sizes& s = *sizes;
@@ -237,6 +225,11 @@ void sparrow_step(const Layer* layers, const Sizes* sizes, const Batch* batch,
         }
         ready.times(layer->down, count, states, true);
       }
+#pragma omp for
+    for (int64_t n = 0; n < batch->tokens; n++) {
+      float* state = hidden + n * s.width;
+      norm(state, s.last_norm, s.eps, s.width, state);
+    }
   }
 }
 

@@ -169,11 +169,11 @@ struct Taken {
 inline void multiply_words(const Matrix& m, const int16_t* x, const float* x_scale,
                      int64_t rows, float* out, bool adds) {
   Taken taken(m, rows);
+  // The rounding is written out: where the compiler may choose, it does so for each block.
   const auto put = [&](int64_t n, int64_t o, float value) {
-    value *= x_scale[n];
     if (!m.group) value *= static_cast<const float*>(m.scale)[o];
     float& to = out[n * m.outputs + o];
-    to = adds ? to + value : value;
+    to = adds ? std::fma(value, x_scale[n], to) : value * x_scale[n];
   };
   const auto block = [&]<int H, int R>(int64_t n, int64_t first, int64_t i) {
     float found[H * R];
