@@ -23,8 +23,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     child.wait()
     assert died < STEPS
     child = power_cut.start(cut, seed=1, steps=STEPS)
-    power_cut.finish(child, cut)
-    power_cut.finish(in_peace, alone)
+    told: list[float] = []
+    power_cut.finish({cut: child, alone: in_peace}, told.append)
+    assert told[-1] == 2 * STEPS
     return folder
 
 
@@ -84,4 +85,4 @@ def test_a_run_that_cannot_begin_says_why(
     monkeypatch.setattr(power_cut, "COMMAND", "raise SystemExit(3)")
     child = power_cut.start(tmp_path / "other", seed=1, steps=30)
     with pytest.raises(SparrowError, match="Its last words: none"):
-        power_cut.finish(child, tmp_path / "other")
+        power_cut.finish({tmp_path / "other": child})

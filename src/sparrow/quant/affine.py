@@ -56,7 +56,7 @@ def symmetric_grid(weight: Tensor, bits: int, group_size: int) -> Grid:
     largest = groups.abs().amax(dim=-1)
     # 3. From -largest to largest there are 2^bits - 1 steps.
     scale = largest / ((2**bits - 1) / 2)
-    # 4. Zero keeps code 0. A group of zeros needs a scale too.
+    # 4. Zero keeps code 0. A group of zeros has the scale TINY.
     return Grid(scale.clamp(min=TINY), torch.zeros_like(scale))
 
 
@@ -77,7 +77,7 @@ def asymmetric_grid(weight: Tensor, bits: int, group_size: int) -> Grid:
     groups = weight.unflatten(-1, (-1, group_size))
     # 2. The ends of each group; zero always lies between them.
     low, high = groups.amin(dim=-1).clamp(max=0), groups.amax(dim=-1).clamp(min=0)
-    # 3. From the lowest to the highest there are 2^bits - 1 steps.
+    # 3. From the lowest to the highest there are 2^bits - 1 steps; at least TINY.
     scale = ((high - low) / (2**bits - 1)).clamp(min=TINY)
     # 4. The code that means zero: as many steps above the lowest code as `low` is
     # below zero.

@@ -35,10 +35,10 @@ def search_scale(
     """
     best, least = torch.ones_like(size), float("inf")
     for step in range(STEPS):
-        # 1. A scale for each column: size to the power of step / STEPS. 0 changes
-        # nothing, so the result is never worse than plain rounding.
+        # 1. A scale for each column: size (at least 0.0001) to the power of
+        # step / STEPS. Power 0 changes nothing: never worse than plain rounding.
         scale = size.clamp(min=1e-4) ** (step / STEPS)
-        # 2. Only ratios count: put the scales around 1.
+        # 2. Only ratios count: divide by the root of the largest times the smallest.
         scale = scale / (scale.max() * scale.min()).sqrt()
         # 3. Round the scaled matrix, and divide the scale out again.
         change = rounded(weight * scale) / scale - weight

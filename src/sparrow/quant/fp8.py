@@ -47,7 +47,7 @@ def tile_scale(x: Tensor, rows: int) -> Tensor:
     padded = F.pad(x, (0, -width % SIDE, 0, -height % rows))
     # 2. Cut into tiles: [rows of tiles, rows, columns of tiles, 128].
     tiles = padded.unflatten(1, (-1, SIDE)).unflatten(0, (-1, rows))
-    # 3. The largest number of each tile, whatever its sign, divided by 448.
+    # 3. The largest number of each tile, whatever its sign; at least TINY. By 448.
     return tiles.abs().amax(dim=(1, 3)).clamp(min=TINY) / LARGEST
 
 

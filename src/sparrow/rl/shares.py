@@ -44,16 +44,17 @@ def aggregate(
         values: what each token brings.
         mask: 1 where a token counts. An answer without tokens brings 0.
         kind: one of the six.
-        whole: the numbers of the whole batch, if this is only a part of it; then the
-            results of all parts add up to that of the whole.
+        whole: `sequences`, `tokens` (where the mask is 1) and `length` (places of an
+            answer) of the whole batch, if this is only a part of it; then the results
+            of all parts add up to that of the whole.
 
     Shapes:
         values, mask: [B, T]; returns a scalar.
 
-    Source: see `policy_loss`. For dr_grpo TRL divides by the longest answer allowed;
-        give it as `whole.length` for the same.
+    Source: see `sparrow.rl.objective`. For dr_grpo TRL divides by the longest answer
+        allowed; give it as `whole.length` for the same.
     """
-    # 1. Without a word about the whole, this is the whole batch.
+    # 1. Without a word about the whole, this is the whole batch: `Whole.of(mask)`.
     whole = whole or Whole.of(mask)
     # 2. The sum of each answer's own tokens.
     sums = values.masked_fill(mask == 0, 0.0).sum(dim=1)  # [B]

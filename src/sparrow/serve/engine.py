@@ -309,7 +309,8 @@ class Engine:
             tokens: [M]; returns [B], and why a request ends, by its place in the plan.
         """
         table, kept = self.scheduler.rows, plan.draws.copy()
-        for place in (plan.draws > 1).nonzero()[0].tolist():
+        is_guessing = self.settings.speculation != "none"
+        for place in plan.draws.nonzero()[0].tolist() if is_guessing else ():
             start, draws = plan.begins[place], int(plan.draws[place])
             proposed = table.guesses(plan.rows[place], draws - 1)
             own = tokens[start : start + draws].tolist()

@@ -44,7 +44,7 @@ def share_budget(needs: Sequence[int], budget: int) -> list[int]:
     # 2. Then the prompts, oldest first.
     order = sorted(range(len(needs)), key=lambda each: needs[each] > 1)
     for each in order:
-        # 3. The last one that fits gets a chunk, and goes on in the next step.
+        # 3. The first one that does not fit gets a chunk, and goes on in the next step.
         counts[each] = min(needs[each], budget)
         budget -= counts[each]
     return counts

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sparrow import runtime
@@ -14,7 +14,7 @@ from sparrow.train import metrics
 __all__ = ["Life", "finish", "losses", "start", "wait_for"]
 
 LOG = "log.txt"
-PAUSE_S = 0.02
+PAUSE_S, LOOK_S = 0.02, 0.25
 COMMAND = "from sparrow.cli import main; main()"
 # Small enough for one core and half a minute.
 SMALL = (
@@ -70,8 +70,7 @@ def wait_for(child: subprocess.Popen[bytes], folder: Path, step: int) -> int:
         ChildError: it ended before.
     """
     while True:
-        steps, _looks = metrics.read(folder)
-        last = steps[-1].step if steps else 0
+        last = _last_step(folder)
         if last >= step:
             return last
         if child.poll() is not None:
@@ -79,15 +78,29 @@ def wait_for(child: subprocess.Popen[bytes], folder: Path, step: int) -> int:
         time.sleep(PAUSE_S)
 
 
-def finish(child: subprocess.Popen[bytes], folder: Path) -> None:
-    """Wait until a run has done all its steps.
+def finish(
+    children: Mapping[Path, subprocess.Popen[bytes]],
+    tell: Callable[[float], None] = lambda _steps: None,
+) -> None:
+    """Wait until some runs have done all their steps.
+
+    Args:
+        children: the process of each run, by its folder.
+        tell: is called now and then with the steps that all of them have done.
 
     Raises:
-        ChildError: it ended before.
+        ChildError: one ended before.
     """
-    if child.wait() != 0:
-        steps, _looks = metrics.read(folder)
-        raise _ended(folder, steps[-1].step if steps else 0)
+    going = dict(children)
+    while going:
+        for folder, child in list(going.items()):
+            if child.poll() is None:
+                continue
+            del going[folder]
+            if child.returncode != 0:
+                raise _ended(folder, _last_step(folder))
+        tell(sum(map(_last_step, children)))
+        time.sleep(LOOK_S if going else 0)
 
 
 def losses(folder: Path, after: int = 0) -> Life:
@@ -95,6 +108,12 @@ def losses(folder: Path, after: int = 0) -> Life:
     steps, _looks = metrics.read(folder)
     told = [each for each in steps if each.step > after]
     return (told[0].step if told else after + 1), [each.loss for each in told]
+
+
+def _last_step(folder: Path) -> int:
+    """The newest step that a run has told; 0 before the first."""
+    steps, _looks = metrics.read(folder)
+    return steps[-1].step if steps else 0
 
 
 def _ended(folder: Path, step: int) -> ChildError:

@@ -144,7 +144,7 @@ def plot_crowds(speeds: Mapping[int, float], guess: object = None) -> Axes:
     """Tokens a second, all together, against how many read at the same time.
 
     Args:
-        speeds: by the number of readers.
+        speeds: by the number of requests.
         guess: how many times the speed of one reader was expected of the largest crowd.
     """
     ax = axes()
@@ -162,17 +162,17 @@ def plot_crowds(speeds: Mapping[int, float], guess: object = None) -> Axes:
     ax.set_yscale("log")
     ax.set_xticks(crowds, [str(each) for each in crowds])
     ax.yaxis.set_major_formatter(lambda rate, _place: f"{rate:,.0f}")
-    ax.set_xlabel(_("Readers at the same time"))
+    ax.set_xlabel(_("Requests at the same time"))
     ax.set_ylabel(_("tokens/s, all together"))
     title = _(
-        "{most} readers get {times:.1f} times the tokens of one, and each waits "
+        "{most} requests get {times:.1f} times the tokens of one, and each waits "
         "{slower:.1f} times as long for a token",
         most=most,
         times=speeds[most] / alone,
         slower=alone * most / speeds[most],
     )
     told = "; ".join(f"{each}: {speeds[each]:,.0f}" for each in crowds)
-    return conclude(ax, title, _("Tokens a second by readers: {told}.", told=told))
+    return conclude(ax, title, _("Tokens a second by requests: {told}.", told=told))
 
 
 def plot_waits(groups: Mapping[str, Sequence[Answered]]) -> Axes:
