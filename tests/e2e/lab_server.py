@@ -1,5 +1,6 @@
 """Start the workshop as `make start` does, in a copy, and drive JupyterLab's pages."""
 
+import contextlib
 import json
 import os
 import queue
@@ -155,9 +156,15 @@ class Notebook:
         self.page.locator(UNSAVED).wait_for(state="detached", timeout=20_000)
 
     def cells(self) -> list[dict[str, Any]]:
-        """The cells of the saved file."""
-        found: list[dict[str, Any]] = json.loads(self.file.read_text("utf-8"))["cells"]
-        return found
+        """The cells of the saved file; while it is being saved, it may be empty."""
+        for _try in range(50):
+            with contextlib.suppress(json.JSONDecodeError):
+                found: list[dict[str, Any]] = json.loads(self.file.read_text("utf-8"))[
+                    "cells"
+                ]
+                return found
+            time.sleep(0.1)
+        raise AssertionError(f"{self.file} is no notebook")
 
     def code_cells(self) -> list[dict[str, Any]]:
         """Those that run."""

@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_file_is_read_with_its_dates_and_its_clock(tmp_path):
         ({"hubb": {}}, "no table [hubb] (did you mean hub?)"),
         ({"hub": {"prot": 1}}, "no setting prot (did you mean port?)"),
         ({"hub": 3}, "Write [hub] as a table"),
-        ({"hub": {"port": "443"}}, "hub.port must be a whole number; got 443."),
+        ({"hub": {"port": "443"}}, 'hub.port must be a whole number; got "443".'),
         ({"hub": {"port": True}}, "hub.port must be a whole number"),
         ({"board": {"on": 1}}, "board.on must be true or false; got 1."),
         ({"hub": {"port": 0}}, "hub.port must be from 1 to 65535, got 0."),
@@ -73,7 +74,14 @@ def test_a_file_is_read_with_its_dates_and_its_clock(tmp_path):
         ({"cost": {"currency": "euro"}}, 'write it like "KES"'),
         ({"places": {"homes": "homes"}}, "write the whole path"),
         ({"places": {"homes": "/opt/sparrow/h"}}, "homes lies inside places.environm"),
-        ({"deadlines": {"a": "soon"}}, "deadlines.a must be a date and a time"),
+        (
+            {"deadlines": {"02_latent_attention": "soon"}},
+            "deadlines.02_latent_attention must be a date and a time",
+        ),
+        (
+            {"deadlines": {"02_latent_atention": datetime(2026, 12, 4, 18)}},
+            "did you mean 02_latent_attention?",
+        ),
     ],
 )
 def test_what_cannot_be_is_one_sentence(tables, sentence):
@@ -91,7 +99,7 @@ def test_the_last_day_is_not_before_the_first():
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [(None, "make one with `workshop hub --example"), ("[hub", "cannot be read")],
+    [(None, "workshop hub --example > workshop.toml"), ("[hub", "cannot be read")],
 )
 def test_a_file_that_cannot_be_read_says_so(tmp_path, text, sentence):
     path = tmp_path / "workshop.toml"

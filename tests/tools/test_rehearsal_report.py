@@ -36,7 +36,7 @@ def shown(made: Result) -> list[str]:
 
 def test_half_nearly_all_and_all_were_not_slower():
     lines = shown(result())
-    assert lines[0] == "p50 p95 most"
+    assert lines[0] == "Half, less than 95 of 100 Longest"
     assert lines[1] == "From the card to JupyterLab 15 s 29 s 30 s"
     assert lines[2].endswith("– – –")
     assert lines[-1].endswith("400 MiB 400 MiB 400 MiB")

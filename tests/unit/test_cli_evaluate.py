@@ -90,7 +90,7 @@ def test_another_family_is_asked_by_its_name(folder: Path) -> None:
         (["--samples", 0], "--samples must be at least 1; got 0."),
         (["--samples", 2, "--temperature", 0], "are all the same: raise --temperature"),
         (["--temperature", "nan"], "--temperature must be a number; got nan"),
-        (["--problems", 0], "count at least 1; got 3, 12 and 0"),
+        (["--problems", 0], "--problems must be at least 1; got 0."),
         (["--numbers", 9], "numbers must be in 2..6"),
     ],
 )

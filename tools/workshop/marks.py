@@ -99,9 +99,10 @@ def export(labs: Sequence[str], folder: Path, *, percent: bool) -> tuple[str, in
     if unknown := [lab for lab in labs if lab not in points]:
         raise UsageError(
             _(
-                "No marks for {lab}: choose from {labs}.",
+                "No marks for {lab} yet: run workshop grade {lab} first. There are "
+                "marks for: {labs}.",
                 lab=unknown[0],
-                labs=", ".join(points) or _("none, run `workshop grade LAB` first"),
+                labs=", ".join(points) or _("none"),
             )
         )
     chosen = {lab: points[lab] for lab in (labs or points)}

@@ -87,12 +87,15 @@ def evaluate(
     from sparrow import runtime
     from sparrow.cli.questions import Questions
     from sparrow.evaluate import report
+    from sparrow.model import named
 
     if temperature is None:
         temperature = 0.0 if values["samples"] == 1 else 1.0
     questions = Questions(temperature=temperature, **values)
     problems = questions.drawn()
     names = [model] if other is None else [model, other]
+    for name in names:
+        named.folder_of(name)  # a wrong name is said before the first waits
     answers, figures = [], []
     for name in names:
         _say_who(name, questions)

@@ -33,10 +33,11 @@ class Questions:
     problem_seed: int
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise UsageError(
-                _("--samples must be at least 1; got {got}.", got=self.samples)
-            )
+        for name, got in {"problems": self.problems, "samples": self.samples}.items():
+            if got < 1:
+                raise UsageError(
+                    _("--{name} must be at least 1; got {got}.", name=name, got=got)
+                )
         if not math.isfinite(self.temperature):
             raise UsageError(
                 _("--temperature must be a number; got {got}.", got=self.temperature)

@@ -26,7 +26,11 @@ __all__ = ["serve"]
     show_default=True,
     help="127.0.0.1: this machine alone; 0.0.0.0: everybody who can reach it.",
 )
-@click.option("--port", type=int, help="Default: 8000, or the next free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Default: 8000, or the next free one.",
+)
 @click.option(
     "--cache-mib",
     default=512,

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from sparrow import assets, checkpoints
+from sparrow.errors import CheckpointError
+from sparrow.language import _
 
 __all__ = ["folder_of"]
 
@@ -19,4 +21,15 @@ def folder_of(name: str) -> Path:
     """
     if name in assets.ASSETS:
         return assets.find(name)
-    return Path(name) if Path(name).is_dir() else checkpoints.find(name)
+    if Path(name).is_dir():
+        return Path(name)
+    if name not in checkpoints.names():
+        raise CheckpointError(
+            _(
+                'There is no model "{name}", and no folder of that name: choose from '
+                "{known}, or name a checkpoint folder.",
+                name=name,
+                known=", ".join([*assets.ASSETS, *checkpoints.names()]),
+            )
+        )
+    return checkpoints.find(name)

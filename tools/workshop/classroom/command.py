@@ -10,7 +10,6 @@ from workshop.classroom import option
 
 if TYPE_CHECKING:
     from workshop.classroom.people import People
-    from workshop.classroom.roster import Person
 
 __all__ = ["roster"]
 
@@ -112,15 +111,18 @@ def add(path: Path, name: str, email: str, language: str, account: str) -> None:
 
 
 @roster.command()
-@click.argument("account")
+@click.argument("accounts", nargs=-1, required=True)
 @click.pass_obj
-def remove(path: Path, account: str) -> None:
-    """End ACCOUNT at once; its home and all submissions are kept."""
+def remove(path: Path, accounts: tuple[str, ...]) -> None:
+    """End ACCOUNTS at once; their homes and all submissions are kept."""
     people = _people(path)
-    home = people.remove(account)
-    click.echo(_("{account} was removed.", account=account))
-    if home:
-        click.echo(_("The home lies in {folder} now.", folder=home))
+    for account in accounts:
+        people.find(account)
+    for account in accounts:
+        home = people.remove(account)
+        click.echo(_("{account} was removed.", account=account))
+        if home:
+            click.echo(_("The home lies in {folder} now.", folder=home))
 
 
 @roster.command()
@@ -130,8 +132,7 @@ def reset(path: Path, accounts: tuple[str, ...]) -> None:
     """Give ACCOUNTS new passcodes and cards; a lock-out ends, and so do servers."""
     people = _people(path)
     found = [people.find(each) for each in accounts]
-    people.renew(found)
-    _say_where_cards_are(people, found)
+    _say_where_cards_are(people, people.renew(found))
 
 
 @roster.command()
@@ -143,8 +144,7 @@ def cards(path: Path) -> None:
     if not found:
         click.echo(_("Everybody has logged in: no card was made."))
         return
-    people.renew(found)
-    _say_where_cards_are(people, found)
+    _say_where_cards_are(people, people.renew(found))
 
 
 @roster.command("list")
@@ -169,12 +169,21 @@ def list_(path: Path) -> None:
     Console().print(table)
 
 
-def _say_where_cards_are(people: "People", fresh: "list[Person]") -> None:
-    if fresh:
+def _say_where_cards_are(people: "People", made: dict[str, str]) -> None:
+    if len(made) == 1:  # somebody waits in the room, and no printer is near
+        [(account, passcode)] = made.items()
+        click.echo(
+            _(
+                "{account} has the passcode {passcode}. It is shown this once.",
+                account=account,
+                passcode=passcode,
+            )
+        )
+    if made:
         click.echo(
             _(
                 "Cards to print for {n} people: {path}. Delete the file afterwards.",
-                n=len(fresh),
+                n=len(made),
                 path=people.place.cards,
             )
         )

@@ -56,11 +56,11 @@ class People:
         """Accounts that no learner may have."""
         return self.accounts.foreign() | {self.instructor}
 
-    def enrol(self, people: Sequence[Person]) -> list[Person]:
+    def enrol(self, people: Sequence[Person]) -> dict[str, str]:
         """Make what is missing of accounts, passcodes and the list.
 
         Returns:
-            Those who got a passcode now; their cards are in `place.cards`.
+            The passcodes that were made, by account; the cards are in `place.cards`.
 
         Raises:
             SparrowError: an account, a passcode or a card could not be made.
@@ -72,19 +72,21 @@ class People:
         kept = {each.account: each for each in self.listed()}
         kept.update({each.account: each for each in people})
         self._write(kept.values())
-        if fresh:
-            self._give(fresh)
-        return fresh
+        return self._give(fresh) if fresh else {}
 
-    def renew(self, people: Sequence[Person]) -> None:
+    def renew(self, people: Sequence[Person]) -> dict[str, str]:
         """New passcodes and cards: the old ones end, and so do servers and lock-outs.
+
+        Returns:
+            The passcodes, by account.
 
         Raises:
             SparrowError: a passcode or a card could not be written.
         """
-        self._give(people)
+        made = self._give(people)
         for person in people:
             self.accounts.stop(person.account)
+        return made
 
     def remove(self, account: str) -> Path | None:
         """End a learner's account; the home and all submissions are kept.
@@ -129,7 +131,7 @@ class People:
             if each.account not in kept or not kept[each.account].was_used
         ]
 
-    def _give(self, people: Sequence[Person]) -> None:
+    def _give(self, people: Sequence[Person]) -> dict[str, str]:
         """Make passcodes and the page that shows them, the page first."""
         made = {each.account: passcodes.make() for each in people}
         classroom = self.place.classroom
@@ -138,6 +140,7 @@ class People:
         with private_write(self.place.cards) as file:
             file.write(page.encode())
         self.passcodes.give(made)
+        return made
 
     def _write(self, people: Iterable[Person]) -> None:
         told = [asdict(each) for each in people]

@@ -81,6 +81,7 @@ def keep(classroom: Classroom) -> None:
     told = {
         "course": {
             "code": course.code,
+            "time_zone": course.time_zone,
             "labs": course.labs,
             "gradebook": course.gradebook,
         },

@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 from zoneinfo import ZoneInfo
 
+from sparrow.lab import catalogue
 from sparrow.language import _
 from workshop.classroom.demands import SettingsError, nearest
 from workshop.classroom.tables import TABLES, Classroom, CourseTable
@@ -44,14 +45,20 @@ def read(path: Path) -> Classroom:
     except FileNotFoundError:
         raise SettingsError(
             _(
-                "There is no {path}: make one with `workshop hub --example > {file}`.",
+                "There is no {path}: go to the folder that holds it, or name it with "
+                "--settings. For a new workshop: workshop hub --example > {file}",
                 path=path,
                 file=FILE,
             )
         ) from None
     except (OSError, ValueError) as error:
         raise SettingsError(
-            _("{path} cannot be read ({reason}).", path=path, reason=error)
+            _(
+                "{path} cannot be read ({reason}): look there. Words stand in quotes; "
+                "true and false have small letters.",
+                path=path,
+                reason=error,
+            )
         ) from error
     return from_tables(told, path.parent)
 
@@ -130,19 +137,35 @@ def _typed(name: str, kind: Any, got: Any) -> Any:
         date: _("a date without quotes, such as 2026-11-30"),
     }.get(kind, _("a list of words in quotes"))
     raise SettingsError(
-        _("{name} must be {wanted}; got {got}.", name=name, wanted=wanted, got=got)
+        _(
+            "{name} must be {wanted}; got {got}.",
+            name=name,
+            wanted=wanted,
+            got=as_toml(got),
+        )
     )
 
 
 def _deadline(lab: str, at: Any, zone: ZoneInfo) -> datetime:
     """A moment; without an offset it is told by the course's clock."""
+    if lab not in catalogue.labs():
+        raise SettingsError(
+            _(
+                "[deadlines] in {file} names a lab {lab}, which does not exist{hint}: "
+                "choose from {known}.",
+                file=FILE,
+                lab=lab,
+                hint=nearest(lab, catalogue.labs()),
+                known=", ".join(sorted(catalogue.labs())),
+            )
+        )
     if not isinstance(at, datetime):
         raise SettingsError(
             _(
                 "deadlines.{lab} must be a date and a time without quotes, such as "
                 "2026-12-04T18:00:00; got {got}.",
                 lab=lab,
-                got=at,
+                got=as_toml(at),
             )
         )
     return at if at.tzinfo else at.replace(tzinfo=zone)
@@ -182,7 +205,7 @@ def written(classroom: Classroom) -> str:
 
 def as_toml(value: object) -> str:
     """A value as the file would say it."""
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return "[" + ", ".join(map(as_toml, value)) + "]"
     if isinstance(value, bool):
         return str(value).lower()

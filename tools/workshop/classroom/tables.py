@@ -45,12 +45,18 @@ class CourseTable:
 
     title: str = setting("Sparrow workshop", "What the pages and cards say on top.")
     code: str = setting("sparrow", "nbgrader's name of the course.")
-    first_day: date | None = setting(None, "The first day, such as 2026-11-30.")
-    last_day: date | None = setting(None, "The last day.")
+    first_day: date | None = setting(
+        None, "The first day, such as 2026-11-30. Nothing reads it yet."
+    )
+    last_day: date | None = setting(None, "The last day. Nothing reads it yet.")
     time_zone: str = setting("UTC", "Where clocks are read, such as Africa/Nairobi.")
-    tier: str = setting("cpu", "What the labs may use: cpu or gpu.")
+    tier: str = setting(
+        "cpu", "What the labs may use: cpu or gpu. Nothing reads it yet."
+    )
     languages: tuple[str, ...] = setting(
-        ("en",), "Languages of the room; pages for everybody speak the first."
+        ("en",),
+        "Languages of the room; pages for everybody speak the first, if it is there: "
+        "English is, for now.",
     )
     labs: str = setting(
         "all",
@@ -131,7 +137,9 @@ class LoginTable:
     """How wrong passcodes are answered."""
 
     tries: int = setting(5, "So many wrong passcodes in a row lock an account.")
-    lock_minutes: int = setting(5, "For so long; `workshop roster reset` ends it.")
+    lock_minutes: int = setting(
+        5, "Minutes that a lock lasts; `workshop roster reset` ends it sooner."
+    )
 
     def __post_init__(self) -> None:
         """Check what could not be."""
@@ -158,11 +166,15 @@ class LimitsTable:
 class LateTable:
     """What becomes of work that is handed in after its deadline."""
 
-    grace_minutes: int = setting(15, "So much later is not late.")
+    grace_minutes: int = setting(
+        15, "Minutes after the deadline that still count as in time."
+    )
     percent_a_day: float = setting(
         0.0, "Percent of the points earned, taken for each day that has begun."
     )
-    refused_after_days: int = setting(0, "Then nothing is taken; 0: always taken.")
+    refused_after_days: int = setting(
+        0, "Days after the deadline from which work is refused; 0: never refused."
+    )
 
     def __post_init__(self) -> None:
         """Check what could not be."""
@@ -238,7 +250,7 @@ class RosterTable:
 
 @dataclass(frozen=True, kw_only=True)
 class CostTable:
-    """What electricity costs here."""
+    """What electricity costs here. Nothing reads it yet."""
 
     currency: str = setting("USD", "Three letters.")
     price_per_kwh: float = setting(0.15, "The tariff, in that currency.")
@@ -251,7 +263,7 @@ class CostTable:
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateTable:
-    """Who stands behind what learners take home."""
+    """Who stands behind what learners take home. Nothing reads it yet."""
 
     issuer: str = setting("", "The school or group that signs certificates.")
 

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 from sparrow import assets, runtime
@@ -15,6 +16,7 @@ from workshop.start import jupyter
 
 __all__ = [
     "browser",
+    "clock",
     "port",
     "proxy",
     "sandbox",
@@ -24,6 +26,24 @@ __all__ = [
 ]
 
 TRY_SANDBOX = ("--unshare-all", "--ro-bind", "/", "/", "true")
+
+
+def clock(project: Path) -> Finding:
+    """The time; without a network or a battery a machine may have lost it."""
+    topic, now = "clock", datetime.now().astimezone()
+    newest = max(
+        (each.stat().st_mtime for each in (project, *project.glob("*"))), default=0.0
+    )
+    found = now.strftime("%Y-%m-%d %H:%M (UTC%z)")
+    if now.timestamp() >= newest:
+        return Finding(topic=topic, level="ok", found=found)
+    return Finding(
+        topic=topic,
+        level="warning",
+        found=_("{now}, before files of this project were written", now=found),
+        fix="sudo timedatectl set-ntp false; "
+        "sudo timedatectl set-time '2026-12-01 08:00:00'",
+    )
 
 
 def sandbox() -> Finding:
@@ -160,5 +180,9 @@ def shared(prefix: Path) -> Finding:
                 "other users cannot read {folder}; a hub needs a Python that they can",
                 folder=folder,
             )
-            return Finding(topic=topic, level=level, found=found)
+            fix = _(
+                "Only for a hub: sudo apt install python3 python3-venv, delete .venv, "
+                "then sudo make setup PYTHON=/usr/bin/python3"
+            )
+            return Finding(topic=topic, level=level, found=found, fix=fix)
     return Finding(topic=topic, level="ok", found=_("every user can run this Python"))

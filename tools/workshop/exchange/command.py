@@ -1,8 +1,10 @@
 """`workshop submissions`: what was handed in, is it untouched, put it in its place."""
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -53,10 +55,14 @@ def list_(path: Path, learner: str | None) -> None:
         jumps = [each for each in desk.record.lines() if each.clock_went_back_s]
     except SparrowError as error:
         return _say(error)
-    table = Table(*(_("No."), _("Time"), _("Learner"), _("Lab"), _("Late"), _("Hash")))
+    zone = desk.classroom.course.time_zone
+    names = (_("No."), zone, _("Learner"), _("Lab"), _("Late"), _("Hash"))
+    table = Table(*names, box=None)
     for each in found:
-        late = _("{n} min", n=-(-each.late_s // 60)) if each.late_s else ""
-        row = (str(each.number), each.at, each.learner, each.lab, late, each.hash[:12])
+        at = datetime.fromisoformat(each.at).astimezone(ZoneInfo(zone))
+        time = at.strftime("%Y-%m-%d %H:%M")
+        late = _how_long(each.late_s) if each.late_s else ""
+        row = (str(each.number), time, each.learner, each.lab, late, each.hash[:6])
         table.add_row(*map(Text, row))
     Console().print(table)
     click.echo(_("{n} submissions; the record is whole.", n=len(found)))
@@ -70,6 +76,18 @@ def list_(path: Path, learner: str | None) -> None:
             ),
             err=True,
         )
+
+
+def _how_long(seconds: int) -> str:
+    """As people say it: 35 min, 2 h 10 min, 3 d 4 h."""
+    minutes = -(-seconds // 60)
+    if minutes < 60:
+        return _("{n} min", n=minutes)
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return _("{h} h {n} min", h=hours, n=minutes)
+    days, hours = divmod(hours, 24)
+    return _("{d} d {h} h", d=days, h=hours)
 
 
 @submissions.command()

@@ -55,8 +55,9 @@ def grade(
     """Grade the submissions of LAB, such as 02_latent_attention.
 
     Submissions are read from submitted/LEARNER/LAB/. Scores go to the gradebook; what
-    a person must read waits in formgrader. After a power cut, say it again: it goes on
-    where it was. What has not changed since the last time is left as it is.
+    a person must read waits in formgrader. After a power cut, type the same command
+    again: it goes on where it was. What has not changed since the last time is left as
+    it is.
 
     Ends with 0 if everybody was graded, 1 if a submission was refused or the sandbox
     cannot work, 2 if there is nothing to grade.

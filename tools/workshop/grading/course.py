@@ -35,7 +35,8 @@ class Course:
             raise CourseError(
                 _(
                     "{folder} is no course folder, because it has no {file}: go to "
-                    "the course folder, or name it with --course.",
+                    "the course folder, or name it (--course, or places.course in "
+                    "workshop.toml).",
                     folder=root,
                     file=CONFIG,
                 )

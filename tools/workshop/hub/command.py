@@ -51,6 +51,9 @@ def hub(path: Path, example: bool, do_install: bool, do_stop: bool) -> None:
 def install(people: "People") -> None:
     """Build everything, and say what is next."""
     from workshop.hub import install as installation
+    from workshop.hub import ready
+
+    ready.must_not_run(people.place)
 
     def say(line: str) -> None:
         click.echo(line, err=True)

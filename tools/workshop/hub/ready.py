@@ -13,7 +13,7 @@ from workshop.classroom.people import People
 from workshop.classroom.place import Place
 from workshop.hub import ports
 
-__all__ = ["HubError", "check", "running"]
+__all__ = ["HubError", "check", "must_not_run", "running"]
 
 HUB = "workshop.hub.run"  # its module: so its process is known
 PROXY = "configurable-http-proxy"
@@ -89,8 +89,10 @@ def _check_port(place: Place) -> None:
     if pid := running(place, "hub.pid", HUB):
         raise HubError(
             _(
-                "The hub of this workshop runs already, as process {pid}: stop it with "
-                "`workshop hub --stop`.",
+                "The hub of this workshop runs already, as process {pid}: there is "
+                "nothing to do. To start it again, press Ctrl+C in its terminal, or "
+                "type sudo systemctl restart sparrow; workshop hub --stop also ends "
+                "everybody's servers.",
                 pid=pid,
             )
         )
@@ -102,6 +104,23 @@ def _check_port(place: Place) -> None:
                 "Another program listens on port {port}: stop it, or choose another "
                 "with port in the table [hub].",
                 port=port,
+            )
+        )
+
+
+def must_not_run(place: Place) -> None:
+    """Refuse to change below a hub what it stands on.
+
+    Raises:
+        HubError: the hub runs.
+    """
+    if pid := running(place, "hub.pid", HUB):
+        raise HubError(
+            _(
+                "The hub runs, as process {pid}, and nobody could hand in any more: "
+                "stop it first (Ctrl+C in its terminal, or sudo systemctl stop "
+                "sparrow), then type this again.",
+                pid=pid,
             )
         )
 

@@ -18,7 +18,7 @@ __all__ = ["rehearse"]
     type=click.IntRange(1, 500),
     default=30,
     show_default=True,
-    help="So many come.",
+    help="How many learners are simulated.",
 )
 @click.option(
     "--lab",

@@ -24,16 +24,16 @@ def as_json(result: Result) -> str:
 
 
 def table(result: Result) -> "Table":
-    """Half of the class was not slower than p50, nearly all not slower than p95."""
+    """How long half of the class waited, nearly all, and the slowest."""
     from rich.table import Table
 
-    made = Table("", "p50", "p95", _("most"), box=None)
+    made = Table("", _("Half, less than"), _("95 of 100"), _("Longest"), box=None)
     for column in made.columns[1:]:
         column.justify = "right"
     for step, name in _names(result.lab).items():
         made.add_row(name, *_row(result.seconds.get(step, []), "s"))
     memory = [each.pss_mib for each in result.memory]
-    made.add_row(_("Memory a person, shared by its share"), *_row(memory, _("MiB")))
+    made.add_row(_("Memory of each (shared pages divided)"), *_row(memory, _("MiB")))
     return made
 
 

@@ -33,7 +33,7 @@ def read(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--port",
-        type=int,
+        type=_port,
         default=jupyter.FIRST_PORT,
         help=_("The first port to try (default: {port}).", port=jupyter.FIRST_PORT),
     )
@@ -41,6 +41,19 @@ def read(argv: Sequence[str]) -> argparse.Namespace:
         "--no-browser", action="store_true", help=_("Print the address only.")
     )
     return parser.parse_args(argv)
+
+
+def _port(told: str) -> int:
+    """A port that can be.
+
+    Raises:
+        ArgumentTypeError: it cannot; the sentence says which can.
+    """
+    if not told.isdecimal() or not 1 <= int(told) <= 65535:
+        raise argparse.ArgumentTypeError(
+            _("a port is a number from 1 to 65535, got {got}", got=told)
+        )
+    return int(told)
 
 
 def main(argv: Sequence[str], root: Path) -> int:
