@@ -10,7 +10,8 @@ This is the only module that reads the environment:
     SPARROW_EXCHANGE   the socket at which a classroom takes submissions (default: none)
     SPARROW_BOARD      the socket of the instructor's board (default: none)
 
-and what `torchrun` tells the processes that it starts: RANK, WORLD_SIZE, LOCAL_RANK.
+what `torchrun` tells the processes that it starts: RANK, WORLD_SIZE, LOCAL_RANK.
+`sparrow cost add` has two defaults of its own: SPARROW_CURRENCY, SPARROW_TARIFF_PER_KWH.
 """
 
 import os

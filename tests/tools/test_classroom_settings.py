@@ -2,7 +2,7 @@
 
 import tomllib
 from dataclasses import fields
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -119,3 +119,11 @@ def test_what_is_written_is_read_again_as_it_was():
     given = told(**{**tables, "course": {**tables["course"], **days}})
     text = settings.written(given)
     assert settings.from_tables(tomllib.loads(text), Path("/course")) == given
+
+
+def test_the_days_are_told_as_far_as_they_are_known():
+    first, last = date(2026, 11, 30), date(2026, 12, 4)
+    both = {"first_day": first, "last_day": last}
+    assert told(course=both).course.days == "2026-11-30 – 2026-12-04"
+    assert told(course={"first_day": first}).course.days == "2026-11-30"
+    assert told().course.days == ""

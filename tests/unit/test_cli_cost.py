@@ -70,3 +70,15 @@ def test_the_published_figures_are_printed_with_their_sources() -> None:
     assert got.exit_code == 0
     assert "arXiv:2412.19437" in got.stdout
     assert "✗" not in got.stdout
+
+
+def test_a_classroom_may_say_what_electricity_costs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SPARROW_CURRENCY", "KES")
+    monkeypatch.setenv("SPARROW_TARIFF_PER_KWH", "28.5")
+    at = ADD.index("--tariff-per-kwh")
+    assert run(*ADD[:at], *ADD[at + 2 :]).exit_code == 0
+    mine = ledger.open_ledger()
+    assert mine.currency == "KES"
+    assert mine.entries[0].tariff_per_kwh == 28.5

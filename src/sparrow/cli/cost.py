@@ -51,10 +51,24 @@ def cost(context: click.Context, path: Path | None, as_json: bool) -> None:
 @click.option(
     "--price-per-hour", type=float, default=0.0, help="Rent; 0 if you own it."
 )
-@click.option("--tariff-per-kwh", type=float, required=True, help="Price of a kWh.")
+@click.option(
+    "--tariff-per-kwh",
+    type=float,
+    required=True,
+    envvar="SPARROW_TARIFF_PER_KWH",
+    show_envvar=True,
+    help="Price of a kWh.",
+)
 @click.option("--grid-g-per-kwh", type=float, required=True, help="Grams of CO2 a kWh.")
 @click.option("--assumed", multiple=True, help="A value you did not look up, by name.")
-@click.option("--currency", default="USD", show_default=True, help="Of a new ledger.")
+@click.option(
+    "--currency",
+    default="USD",
+    show_default=True,
+    envvar="SPARROW_CURRENCY",
+    show_envvar=True,
+    help="Of a new ledger.",
+)
 @FILE
 def add(stage: str, currency: str, path: Path | None, **values: object) -> None:
     """Add a stage; the same STAGE again replaces its entry."""

@@ -49,6 +49,7 @@ def page(
             cards.append(
                 templates.get_template("card.html.j2").render(
                     title=classroom.course.title,
+                    days=classroom.course.days,
                     person=person,
                     passcode=passcodes[person.account],
                     address=address,

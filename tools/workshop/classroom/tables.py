@@ -46,12 +46,12 @@ class CourseTable:
     title: str = setting("Sparrow workshop", "What the pages and cards say on top.")
     code: str = setting("sparrow", "nbgrader's name of the course.")
     first_day: date | None = setting(
-        None, "The first day, such as 2026-11-30. Nothing reads it yet."
+        None, "The first day, such as 2026-11-30; cards show it."
     )
-    last_day: date | None = setting(None, "The last day. Nothing reads it yet.")
+    last_day: date | None = setting(None, "The last day.")
     time_zone: str = setting("UTC", "Where clocks are read, such as Africa/Nairobi.")
     tier: str = setting(
-        "cpu", "What the labs may use: cpu or gpu. Nothing reads it yet."
+        "cpu", "What the labs may use: cpu, though there be a card; or gpu."
     )
     languages: tuple[str, ...] = setting(
         ("en",),
@@ -101,6 +101,12 @@ class CourseTable:
                     first=self.first_day,
                 )
             )
+
+    @property
+    def days(self) -> str:
+        """When it takes place, as far as it is known."""
+        days = dict.fromkeys(filter(None, (self.first_day, self.last_day)))
+        return " – ".join(map(str, days))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,7 +256,7 @@ class RosterTable:
 
 @dataclass(frozen=True, kw_only=True)
 class CostTable:
-    """What electricity costs here. Nothing reads it yet."""
+    """What electricity costs here: `sparrow cost add` takes it if nothing is said."""
 
     currency: str = setting("USD", "Three letters.")
     price_per_kwh: float = setting(0.15, "The tariff, in that currency.")
@@ -263,7 +269,7 @@ class CostTable:
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateTable:
-    """Who stands behind what learners take home. Nothing reads it yet."""
+    """Who stands behind what learners take home; there are no certificates yet."""
 
     issuer: str = setting("", "The school or group that signs certificates.")
 

@@ -168,7 +168,11 @@ def _servers(c: Any, place: Place) -> None:
         "JUPYTER_PREFER_ENV_PATH": "1",
         "SPARROW_CACHE": str(place.shared / "cache"),
         "SPARROW_LANGUAGE": spoken,
+        "SPARROW_CURRENCY": classroom.cost.currency,
+        "SPARROW_TARIFF_PER_KWH": str(classroom.cost.price_per_kwh),
     }
+    if classroom.course.tier == "cpu":
+        c.Spawner.environment["SPARROW_DEVICE"] = "cpu"
 
     def prepare(spawner: RoomSpawner) -> None:
         if spawner.user.name == classroom.hub.instructor:
