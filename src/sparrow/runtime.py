@@ -11,7 +11,7 @@ This is the only module that reads the environment:
     SPARROW_BOARD      the socket of the instructor's board (default: none)
 
 what `torchrun` tells the processes that it starts: RANK, WORLD_SIZE, LOCAL_RANK.
-`sparrow cost add` has two defaults of its own: SPARROW_CURRENCY, SPARROW_TARIFF_PER_KWH.
+`sparrow cost add` has two of its own: SPARROW_CURRENCY and SPARROW_TARIFF_PER_KWH.
 """
 
 import os
