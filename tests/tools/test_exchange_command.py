@@ -34,7 +34,7 @@ def run(settings: Path, *arguments: str) -> tuple[int, str]:
 
 
 def test_what_came_is_listed_and_collected(settings: Path) -> None:
-    assert run(settings, "list")[1].endswith("0 submissions; the record is whole.\n")
+    assert run(settings, "list")[1].endswith("The record is whole; submissions: 0.\n")
     assert run(settings, "collect", LAB)[0] == 0  # nobody yet
     desk = Desk(Course.at(settings.parent / "course"), read(settings))
     desk.take("amina", LAB, notebook(), datetime.now(UTC))
@@ -42,7 +42,7 @@ def test_what_came_is_listed_and_collected(settings: Path) -> None:
     assert status == 0
     assert "amina" in said
     status, said = run(settings, "collect", LAB)
-    assert (status, said.split(".")[0]) == (0, f"Collected 1 submissions of {LAB}")
+    assert (status, said.split(".")[0]) == (0, f"Collected submissions of {LAB}: 1")
     assert (settings.parent / "course/submitted/amina" / LAB).is_dir()
 
 
@@ -82,7 +82,7 @@ def test_a_clock_that_was_set_back_is_said_and_nothing_is_lost(settings: Path) -
     desk.take("amina", LAB, notebook(2), now - timedelta(hours=2))
     status, said = run(settings, "list")
     assert status == 0
-    assert "2 submissions; the record is whole." in said
+    assert "The record is whole; submissions: 2." in said
     assert "At No. 2 the clock stood 120 min before an earlier one" in said
     assert run(settings, "collect", LAB)[0] == 0
     place = settings.parent / "course/submitted/amina" / LAB / f"{LAB}.ipynb"

@@ -118,7 +118,7 @@ def test_a_lab_goes_round_by_nbgraders_own_commands(room: Room) -> None:
     status, said = room.nbgrader("list", "--inbound", in_course=True)
     assert f"{ME} {LAB} {receipt['at']}" in said
     status, said = room.nbgrader("collect", LAB, in_course=True)
-    assert (status, "Collected 1 submissions" in said) == (0, True)
+    assert (status, "Collected submissions of" in said) == (0, True)
     collected = room.course / "submitted" / ME / LAB
     assert (collected / path.name).read_bytes() == mine
     assert (collected / "timestamp.txt").read_text().endswith(" UTC")

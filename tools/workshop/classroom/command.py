@@ -182,7 +182,7 @@ def _say_where_cards_are(people: "People", made: dict[str, str]) -> None:
     if made:
         click.echo(
             _(
-                "Cards to print for {n} people: {path}. Delete the file afterwards.",
+                "Cards to print ({n}): {path}. Delete the file afterwards.",
                 n=len(made),
                 path=people.place.cards,
             )

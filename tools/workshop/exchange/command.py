@@ -62,10 +62,10 @@ def list_(path: Path, learner: str | None) -> None:
         at = datetime.fromisoformat(each.at).astimezone(ZoneInfo(zone))
         time = at.strftime("%Y-%m-%d %H:%M")
         late = _how_long(each.late_s) if each.late_s else ""
-        row = (str(each.number), time, each.learner, each.lab, late, each.hash[:6])
+        row = (str(each.number), time, each.learner, each.lab, late, each.hash[:8])
         table.add_row(*map(Text, row))
     Console().print(table)
-    click.echo(_("{n} submissions; the record is whole.", n=len(found)))
+    click.echo(_("The record is whole; submissions: {n}.", n=len(found)))
     for line in jumps:
         click.echo(
             _(
@@ -105,7 +105,7 @@ def collect(path: Path, lab: str) -> None:
     except SparrowError as error:
         return _say(error)
     click.echo(
-        _("Collected {n} submissions of {lab}.", n=len(found), lab=lab)
+        _("Collected submissions of {lab}: {n}.", n=len(found), lab=lab)
         + " "
         + _(
             "Next: workshop grade {lab} --course {folder}",

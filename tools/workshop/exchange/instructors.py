@@ -82,7 +82,7 @@ class Collect(InCourse, abc.ExchangeCollect):  # type: ignore[misc]
             )
         found = self.desk.collect(self.lab, self.learners)
         self.log.info(
-            _("Collected {n} submissions of {lab}.", n=len(found), lab=self.lab)
+            _("Collected submissions of {lab}: {n}.", n=len(found), lab=self.lab)
         )
 
 

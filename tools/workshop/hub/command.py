@@ -86,7 +86,7 @@ def start(people: "People", path: Path) -> None:
     certificate = tls.ensure(place)
     click.echo(
         _(
-            "{title}: {address} for {n} learners. Instructor: {account}.",
+            "{title}: {address}. Learners: {n}. Instructor: {account}.",
             title=classroom.course.title,
             address=tls.address(classroom),
             n=len(people.listed()),

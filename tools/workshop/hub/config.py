@@ -186,6 +186,8 @@ def _servers(c: Any, place: Place) -> None:
 def _for_learner(spawner: RoomSpawner, place: Place) -> None:
     """A learner's own home, and labs to fetch."""
     settings = str(HERE / "jupyter/learner")
+    if place.classroom.course.labs == "all":  # they are in the home already
+        spawner.default_url = "/lab/tree/labs"
     spawner.environment = {
         **spawner.environment,
         **where_labs_are_fetched(place),
