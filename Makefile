@@ -15,7 +15,7 @@ setup:  ## set up everything that tests and instructors need
 	$(PYTHON) tools/start.py --check --extras $(EXTRAS)
 
 test: setup  ## set up, then run the tests
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 labs: setup  ## build the notebooks from solutions/*.md
 	$(BIN)/workshop build
