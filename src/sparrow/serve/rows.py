@@ -46,13 +46,11 @@ class Rows:
             np.zeros(count, dtype=np.int64) for _array in range(4)
         )
         # Whose row it is, tokens at which the text ends, those found in the cache when
-        # it first ran, and alternatives that are asked for: -1 without log-probability.
-        self.request, self.longest, self.found, self.alternatives = (
-            np.zeros(count, dtype=np.int64) for _array in range(4)
+        # it first ran, those guessed behind the text, and alternatives that are asked
+        # for: -1 without log-probability.
+        self.request, self.longest, self.found, self.proposed, self.alternatives = (
+            np.zeros(count, dtype=np.int64) for _array in range(5)
         )
-        self.proposed = np.zeros(
-            count, dtype=np.int64
-        )  # tokens guessed behind the text
         self.seed = np.zeros(count, dtype=np.uint64)
         self.temperature, self.top_p = (
             np.zeros(count, dtype=np.float32) for _array in range(2)
