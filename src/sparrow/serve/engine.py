@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal
 
 import numpy as np
 import torch
@@ -28,52 +27,9 @@ from sparrow.serve.rows import Ints, Plan
 from sparrow.serve.runner import Batch, Runner
 from sparrow.serve.sampling import SEEDS, Sampling
 from sparrow.serve.scheduler import Finished, Request, Scheduler
+from sparrow.serve.settings import EngineSettings
 
-__all__ = ["Engine", "EngineSettings", "EngineStats", "Output"]
-
-Speculation = Literal["none", "ngram", "mtp"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EngineSettings:
-    """How much room and how much work a step the engine has.
-
-    Raises:
-        ConfigError: a number is out of its range; the sentence names it.
-    """
-
-    block_size: int = 16  # tokens in a block of the cache
-    blocks: int = 1024
-    max_batch: int = 256  # requests that run at the same time
-    token_budget: int = 1024  # tokens in one step, over all requests
-    max_waiting: int = 1024
-    speculation: Speculation = "none"
-    proposals: int = 3  # tokens that n-gram speculation proposes at most
-    prefix_cache: bool = True
-
-    def __post_init__(self) -> None:
-        """Check every number."""
-        positive = ("block_size", "blocks", "max_batch", "token_budget", "proposals")
-        for name, low in {**dict.fromkeys(positive, 1), "max_waiting": 0}.items():
-            if (got := getattr(self, name)) < low:
-                raise ConfigError(
-                    _(
-                        "{name} must be at least {low}, got {got}.",
-                        name=name,
-                        low=low,
-                        got=got,
-                    )
-                )
-        known = ("none", "ngram", "mtp")
-        if self.speculation not in known:
-            raise ConfigError(
-                _(
-                    '{name} must be one of {known}; got "{got}".',
-                    name="speculation",
-                    known=", ".join(known),
-                    got=self.speculation,
-                )
-            )
+__all__ = ["Engine", "EngineStats", "Output"]
 
 
 @dataclass(slots=True)  # neither frozen nor by keyword: four times as quick to make
