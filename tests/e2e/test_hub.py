@@ -236,7 +236,7 @@ def test_nbgraders_panel_and_formgraders_buttons_work_at_the_window(
     room, amina, chromium
 ):
     listed = room.run("submissions", "list")
-    number = 1 + int(re.findall(r"(\d+) submissions", listed)[0])
+    number = 1 + count_in(listed)
     amina.ask("import os; os.rename('labs/00_preflight', 'labs/mine')")
     context = chromium.new_context(ignore_https_errors=True)
     context.set_default_timeout(120_000)

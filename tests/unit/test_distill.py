@@ -184,7 +184,7 @@ def test_soft_steps_bring_the_student_nearer(
 
 
 def test_a_missing_teacher_is_named(recipe: DistillRecipe, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match='no model called "nobody"'):
+    with pytest.raises(CheckpointError, match='There is no model "nobody"'):
         distill(dataclasses.replace(recipe, teacher="nobody"), tmp_path)
 
 

@@ -117,5 +117,5 @@ def test_a_question_that_does_not_fit_is_refused(
 def test_models_have_names_or_folders(folder: Path) -> None:
     assert named.folder_of("pico-base") == folder
     assert named.folder_of(str(folder)) == folder
-    with pytest.raises(CheckpointError, match='no model called "nobody"'):
+    with pytest.raises(CheckpointError, match='There is no model "nobody"'):
         named.folder_of("nobody")

@@ -361,7 +361,7 @@ def test_no_problems_is_one_sentence(base: Path) -> None:
 
 
 def test_a_missing_model_is_named(recipe: GrpoRecipe, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match='no model called "nobody"'):
+    with pytest.raises(CheckpointError, match='There is no model "nobody"'):
         grpo(changed(recipe, init="nobody"), tmp_path)
 
 

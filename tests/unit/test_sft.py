@@ -153,7 +153,7 @@ def test_a_model_that_is_not_there_is_one_sentence(
     recipe: SftRecipe, tmp_path: Path
 ) -> None:
     other = dataclasses.replace(recipe, init="nobody")
-    with pytest.raises(CheckpointError, match='no model called "nobody"'):
+    with pytest.raises(CheckpointError, match='There is no model "nobody"'):
         sft(other, tmp_path)
 
 

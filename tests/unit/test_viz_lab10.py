@@ -44,8 +44,8 @@ def test_blocks_move_with_the_slider_and_stand_still_on_paper() -> None:
 def test_any_guess_can_be_drawn_beside_the_crowds(guess: object) -> None:
     ax = lab10.plot_crowds({1: 100.0, 32: 1600.0}, guess)
     assert title_of(ax) == (
-        "32 readers get 16.0 times the tokens of one, and each waits 2.0 times as long "
-        "for a token"
+        "32 requests get 16.0 times the tokens of one, and each waits 2.0 times as "
+        "long for a token"
     )
     said = " ".join(text.get_text() for text in ax.texts)
     assert ("your guess" in said) == (guess in (12, 0.5))

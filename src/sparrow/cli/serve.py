@@ -28,8 +28,8 @@ __all__ = ["serve"]
 )
 @click.option(
     "--port",
-    type=click.IntRange(1, 65535),
-    help="Default: 8000, or the next free one.",
+    type=click.IntRange(0, 65535),
+    help="Default: 8000, or the next free one; 0: any that is free.",
 )
 @click.option(
     "--cache-mib",

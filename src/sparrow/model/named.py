@@ -23,7 +23,7 @@ def folder_of(name: str) -> Path:
         return assets.find(name)
     if Path(name).is_dir():
         return Path(name)
-    if name not in checkpoints.names():
+    if not (checkpoints.FOLDER / name / checkpoints.MANIFEST).is_file():
         raise CheckpointError(
             _(
                 'There is no model "{name}", and no folder of that name: choose from '

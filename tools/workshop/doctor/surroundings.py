@@ -34,7 +34,7 @@ def clock(project: Path) -> Finding:
     newest = max(
         (each.stat().st_mtime for each in (project, *project.glob("*"))), default=0.0
     )
-    found = now.strftime("%Y-%m-%d %H:%M (UTC%z)")
+    found = now.isoformat(sep=" ", timespec="minutes")
     if now.timestamp() >= newest:
         return Finding(topic=topic, level="ok", found=found)
     return Finding(
