@@ -5,20 +5,14 @@
 #include <cstdint>
 #include <cstring>
 
+#include "bounded_exponential.h"
+
 // e^x between -87 and 88, within two units in the last place; a loop of it becomes wide.
 // What is not a number stays none: a run that went wrong must be seen.
 inline float exponential(float x) {
   x = x < -87.0f ? -87.0f : x;
   x = x > 88.0f ? 88.0f : x;
-  const float whole = std::nearbyint(x * 1.44269504f);
-  const float rest = x - whole * 0.693359375f + whole * 2.12194440e-4f;
-  float sum = 1.0f / 5040;
-  for (const float each : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f})
-    sum = sum * rest + each;
-  const int32_t bits = (static_cast<int32_t>(whole) + 127) << 23;
-  float power;
-  std::memcpy(&power, &bits, sizeof power);
-  return sum * power;
+  return bounded_exponential(x);
 }
 
 inline float dot(const float* a, const float* b, int64_t size) {
